@@ -1,0 +1,99 @@
+#include "lib/base/error.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace shmark {
+namespace {
+
+struct kind {
+  std::string_view name;
+  std::string_view words;
+  std::string_view advice;
+};
+
+// In the order of errc.
+constexpr std::array<kind, 14> kinds{{
+    {"would_block", "it is held by somebody else", "wait for it, or try again later"},
+    {"timed_out", "the deadline passed", "give it more time, or see who holds it"},
+    {"would_deadlock", "the caller already holds it", "release it first"},
+    {"not_recoverable", "an owner died and nobody repaired what it guarded", "remove and recreate"},
+    {"not_found", "there is nothing of that name", "check the name, or create it first"},
+    {"exists", "something of that name is there already", "open it, or remove it first"},
+    {"denied", "permission denied", "run as its owner, or have the owner change its mode"},
+    {"no_space", "no space left",
+     "free memory in /dev/shm, or look for leftovers (ls /dev/shm, ipcs) and raise the limit"},
+    {"corrupt", "its contents are damaged", "remove and recreate it"},
+    {"mismatch", "it is of another version, layout or type", "use the program that made it"},
+    {"invalid", "the value is out of range", "see the documentation of the call"},
+    {"interrupted", "interrupted", "run it again"},
+    {"worker_died", "a worker ended before its work did", "see its own messages above"},
+    {"system", "the system refused", "see the error above"},
+}};
+
+const kind& kind_of(errc code) noexcept { return kinds[static_cast<std::size_t>(code)]; }
+
+errc code_of(int sys_errno) noexcept {
+  switch (sys_errno) {
+    case EAGAIN:
+      return errc::would_block;
+    case ETIMEDOUT:
+      return errc::timed_out;
+    case EDEADLK:
+      return errc::would_deadlock;
+    case ENOTRECOVERABLE:
+      return errc::not_recoverable;
+    case ENOENT:
+    case EIDRM:
+      return errc::not_found;
+    case EEXIST:
+      return errc::exists;
+    case EACCES:
+    case EPERM:
+      return errc::denied;
+    case ENOMEM:
+    case ENOSPC:
+    case EMFILE:
+    case ENFILE:
+    case EDQUOT:
+      return errc::no_space;
+    case EINVAL:
+    case ENAMETOOLONG:
+    case ERANGE:
+      return errc::invalid;
+    default:
+      return errc::system;
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(errc code) noexcept { return kind_of(code).name; }
+
+short_text::short_text(std::string_view text) noexcept {
+  constexpr std::string_view dots = "...";
+  char* to = text_;
+  if (text.size() > capacity) {
+    text.remove_prefix(text.size() - capacity + dots.size());
+    to = std::copy(dots.begin(), dots.end(), to);
+  }
+  size_ = static_cast<std::uint8_t>(std::copy(text.begin(), text.end(), to) - text_);
+}
+
+error system_error(int sys_errno, const char* attempted, short_text object) noexcept {
+  return {code_of(sys_errno), sys_errno, attempted, object, ""};
+}
+
+std::string error::message() const {
+  std::string line = "cannot ";
+  line += attempted;
+  if (!object.view().empty()) (line += ' ') += object.view();
+  (line += ": ") += kind_of(code).words;
+  if (sys_errno != 0) ((line += " (") += std::strerror(sys_errno)) += ')';
+  const std::string_view advice = *remedy != '\0' ? remedy : kind_of(code).advice;
+  return (line += "; ") += advice;
+}
+
+}  // namespace shmark

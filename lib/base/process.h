@@ -1,0 +1,23 @@
+// Which process is which.
+//
+// A process number is used again after its owner has gone; together with the time at which the
+// process started it names one process for as long as the machine runs. Numbers mean something
+// within one PID namespace only.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace shmark {
+
+// When the process started, in clock ticks (sysconf(_SC_CLK_TCK)) since the machine did; nothing if
+// there is no such process. A zombie is still there. Source: proc_pid_stat(5), field 22.
+[[nodiscard]] std::optional<std::uint64_t> start_ticks(pid_t process) noexcept;
+
+// How often this process descends from a fork since the program began: changes in every child, so
+// that what is recorded with it can be told from the parent's. Costs one load.
+[[nodiscard]] std::uint32_t fork_depth() noexcept;
+
+}  // namespace shmark

@@ -1,0 +1,131 @@
+#include <cmath>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "lib/result/names.h"
+#include "lib/result/result.h"
+
+namespace shmark::result {
+namespace {
+
+using json = nlohmann::ordered_json;  // keeps our order: context before benchmarks, names first
+
+// Whole numbers without a fraction: counts are easier to read so, and exact.
+json number(double value) {
+  constexpr double exact_integers = 9007199254740992.0;  // 2^53
+  if (std::trunc(value) == value && std::abs(value) < exact_integers) {
+    return static_cast<std::int64_t>(value);
+  }
+  return value;
+}
+
+json finite_or_zero(double value) { return std::isfinite(value) ? number(value) : json(0); }
+
+json of(const cache_level& cache) {
+  return {{"type", cache.type},
+          {"level", cache.level},
+          {"size", cache.size},
+          {"num_sharing", cache.num_sharing}};
+}
+
+json own_keys(const context& about) {
+  return {{"schema", schema_version},
+          {"kind", detail::word(about.kind)},
+          {"command", about.command},
+          {"commit", about.commit},
+          {"build",
+           {{"mode", detail::word(about.build.mode)},
+            {"compiler", about.build.compiler},
+            {"sanitizer", detail::word(about.build.sanitizer)}}},
+          {"machine",
+           {{"cpu", about.machine.cpu},
+            {"cores", about.machine.cores},
+            {"kernel", about.machine.kernel},
+            {"fingerprint", about.machine.fingerprint}}},
+          {"workers_are", detail::word(about.workers_are)},
+          {"seed", about.seed},
+          {"probe_ns", finite_or_zero(about.probe_ns)}};
+}
+
+json of(const context& about) {
+  json caches = json::array();
+  for (const cache_level& cache : about.caches) caches.push_back(of(cache));
+  json load = json::array();
+  for (const double value : about.load_avg) load.push_back(finite_or_zero(value));
+  json out = {{"date", about.date},
+              {"host_name", about.host_name},
+              {"executable", about.executable},
+              {"num_cpus", about.num_cpus},
+              {"mhz_per_cpu", finite_or_zero(about.mhz_per_cpu)},
+              {"cpu_scaling_enabled", about.cpu_scaling_enabled},
+              {"caches", std::move(caches)},
+              {"load_avg", std::move(load)},
+              {"library_build_type", about.library_build_type}};
+  if (about.schema != 0) out["shmark"] = own_keys(about);
+  return out;
+}
+
+json of(const histogram& durations) {
+  json buckets = json::array();
+  for (const auto& [lower_ns, count] : durations.buckets) {
+    buckets.push_back(json::array({lower_ns, count}));
+  }
+  return {{"unit", "ns"}, {"time_every", durations.time_every}, {"buckets", std::move(buckets)}};
+}
+
+void add_stress(json& out, const stress_outcome& stress) {
+  out["verdict"] = detail::word(stress.verdict);
+  out["seed"] = stress.seed;
+  out["command"] = stress.command;
+}
+
+void add_samples(json& out, const entry& entry) {
+  json own = json::object();
+  json rates = json::array();
+  for (const double rate : entry.worker_ops_per_s) rates.push_back(finite_or_zero(rate));
+  if (!rates.empty()) own["worker_ops_per_s"] = std::move(rates);
+  if (entry.durations) own["histogram"] = of(*entry.durations);
+  if (!own.empty()) out["shmark"] = std::move(own);
+}
+
+json of(const entry& entry) {
+  json out = {{"name", entry.name},
+              {"family_index", entry.family_index},
+              {"per_family_instance_index", entry.per_family_instance_index},
+              {"run_name", entry.run_name.empty() ? entry.name : entry.run_name},
+              {"run_type", entry.is_aggregate() ? "aggregate" : "iteration"},
+              {"repetitions", entry.repetitions},
+              {"repetition_index", entry.repetition_index},
+              {"threads", entry.threads}};
+  if (entry.is_aggregate()) out["aggregate_name"] = entry.aggregate_name;
+  const bool times = std::isfinite(entry.real_time) && std::isfinite(entry.cpu_time);
+  if (entry.error_message || !times) {
+    out["error_occurred"] = true;
+    out["error_message"] = entry.error_message.value_or("the measured time is not a finite number");
+  }
+  out["iterations"] = entry.iterations;
+  out["real_time"] = finite_or_zero(entry.real_time);
+  out["cpu_time"] = finite_or_zero(entry.cpu_time);
+  out["time_unit"] = entry.time_unit;
+  if (!entry.label.empty()) out["label"] = entry.label;
+  if (entry.stress) add_stress(out, *entry.stress);
+  for (const auto& [name, value] : entry.counters) {
+    // A counter never hides a key of the schema.
+    if (std::isfinite(value) && !out.contains(name)) out[name] = number(value);
+  }
+  add_samples(out, entry);
+  return out;
+}
+
+}  // namespace
+
+std::string to_json(const run& run) {
+  json out = {{"context", of(run.about)}, {"benchmarks", json::array()}};
+  for (const entry& entry : run.entries) out["benchmarks"].push_back(of(entry));
+  // Names and commands come from users: what is not UTF-8 is replaced, since JSON cannot hold it.
+  constexpr int indent = 1;
+  return out.dump(indent, ' ', false, json::error_handler_t::replace) + '\n';
+}
+
+}  // namespace shmark::result

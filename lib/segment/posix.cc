@@ -1,0 +1,153 @@
+#include "lib/segment/posix.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "lib/base/descriptor.h"
+
+namespace shmark {
+namespace {
+
+std::string object_name(const segment_key& key) { return "/" + std::string(key.text().view()); }
+
+std::expected<descriptor, error> open_object(const segment_key& key, int flags, mode_t mode,
+                                             const char* attempted) {
+  if (!key.valid()) return failure(errc::invalid, attempted, key.space);
+  descriptor opened(shm_open(object_name(key).c_str(), flags, mode));
+  if (!opened) return system_failure(errno, attempted, key.text());
+  return opened;
+}
+
+// tmpfs reserves the pages, so that a full /dev/shm shows here and not as SIGBUS at a later store.
+std::expected<void, error> reserve(int object, std::size_t size, const segment_key& key) {
+  if (size == 0) return failure(errc::invalid, "create segment of size 0", key.text());
+  int failed;
+  do failed = posix_fallocate(object, 0, static_cast<off_t>(size));
+  while (failed == EINTR);
+  if (failed != 0) return system_failure(failed, "create segment", key.text());
+  return {};
+}
+
+std::expected<void, error> refuse_others(const struct stat& status, const segment_key& key) {
+  if (status.st_uid != geteuid()) {
+    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
+  }
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return failure(errc::denied, "attach segment", key.text(),
+                   "other users can write to it; chmod it to 0600");
+  }
+  return {};
+}
+
+// While first contents are being made, the object carries its owner's execute bit, which shared
+// memory has no use for. It has size 0 before that.
+constexpr mode_t being_made = S_IXUSR;
+
+bool finished(const struct stat& status) {
+  return status.st_size != 0 && (status.st_mode & being_made) == 0;
+}
+
+std::expected<struct stat, error> status_of(int object, const segment_key& key) {
+  struct stat status;
+  if (fstat(object, &status) != 0) return system_failure(errno, "attach segment", key.text());
+  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));
+  return status;
+}
+
+std::expected<void, error> lock_object(int object, const segment_key& key) {
+  while (flock(object, LOCK_EX) != 0) {
+    if (errno != EINTR) return system_failure(errno, "open or create segment", key.text());
+  }
+  return {};
+}
+
+}  // namespace
+
+std::expected<posix_segment, error> posix_segment::map(int object, const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
+  const auto size = static_cast<std::size_t>(status.st_size);
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
+  if (address == MAP_FAILED) return system_failure(errno, "map segment", key.text());
+  return posix_segment(mapping(address, size, unmap_pages));
+}
+
+std::expected<posix_segment, error> posix_segment::create(const segment_key& key, std::size_t size,
+                                                          mode_t mode) {
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                                                         mode, "create segment"));
+  auto made = [&]() -> std::expected<posix_segment, error> {
+    SHMARK_RETURN_IF_ERROR(reserve(object.number(), size, key));
+    return map(object.number(), key);
+  }();
+  if (!made) shm_unlink(object_name(key).c_str());
+  return made;
+}
+
+std::expected<posix_segment, error> posix_segment::attach(const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const auto object,
+                          open_object(key, O_RDWR | O_CLOEXEC, 0, "attach segment"));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
+  if (!finished(status)) return failure(errc::not_found, "attach segment", key.text());
+  return map(object.number(), key);
+}
+
+std::expected<posix_segment, error> posix_segment::open_or_create(const segment_key& key,
+                                                                  std::size_t size, mode_t mode,
+                                                                  const segment_initializer& init) {
+  for (;;) {
+    SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_CLOEXEC, mode,
+                                                           "open or create segment"));
+    SHMARK_RETURN_IF_ERROR(status_of(object.number(), key));  // before waiting for a stranger
+    SHMARK_RETURN_IF_ERROR(lock_object(object.number(), key));
+    SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
+    if (status.st_nlink == 0) continue;  // removed while we waited: it is not the one any more
+    if (finished(status)) return map(object.number(), key);
+    auto made = fill(object.number(), key, size, init);
+    if (!made) shm_unlink(object_name(key).c_str());
+    return made;
+  }
+}
+
+std::expected<posix_segment, error> posix_segment::fill(int object, const segment_key& key,
+                                                        std::size_t size,
+                                                        const segment_initializer& init) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
+  const mode_t mode = status.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+  // A maker that died may have left a part of it: begin with an empty one.
+  if (fchmod(object, mode | being_made) != 0 || ftruncate(object, 0) != 0) {
+    return system_failure(errno, "create segment", key.text());
+  }
+  SHMARK_RETURN_IF_ERROR(reserve(object, size, key));
+  SHMARK_ASSIGN_OR_RETURN(auto made, map(object, key));
+  SHMARK_RETURN_IF_ERROR(init(made.bytes()));
+  if (fchmod(object, mode & ~being_made) != 0) {
+    return system_failure(errno, "create segment", key.text());
+  }
+  return made;
+}
+
+std::expected<void, error> posix_segment::remove(const segment_key& key) {
+  if (shm_unlink(object_name(key).c_str()) != 0) {
+    return system_failure(errno, "remove segment", key.text());
+  }
+  return {};
+}
+
+std::vector<std::string> posix_segment::names(std::string_view prefix) {
+  std::vector<std::string> found;
+  std::error_code ignored;  // no /dev/shm: no objects
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored)) {
+    auto name = entry.path().filename().string();
+    if (name.starts_with(prefix)) found.push_back(std::move(name));
+  }
+  return found;
+}
+
+}  // namespace shmark

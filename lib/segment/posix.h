@@ -1,0 +1,50 @@
+// A POSIX shared memory object: a file in /dev/shm. See segment.h.
+//
+// Under a key {"1000.demo", 0} its name is /shmark.1000.demo.
+//
+// Source: shm_open(3), shm_overview(7). Making the first contents is guarded by flock(2) on the
+// object itself, which the kernel drops when its holder dies.
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/segment/mapping.h"
+#include "lib/segment/segment.h"
+
+namespace shmark {
+
+class posix_segment {
+ public:
+  static constexpr std::string_view kind = "posix";
+  static constexpr segment_traits can{.named = true, .removed_by_key = true};
+
+  [[nodiscard]] static std::expected<posix_segment, error> create(const segment_key& key,
+                                                                  std::size_t size, mode_t mode);
+  [[nodiscard]] static std::expected<posix_segment, error> attach(const segment_key& key);
+  [[nodiscard]] static std::expected<posix_segment, error> open_or_create(
+      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
+  [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
+
+  // The names, without a leading slash, of all objects in /dev/shm that begin with `prefix`.
+  [[nodiscard]] static std::vector<std::string> names(std::string_view prefix);
+
+  [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
+
+ private:
+  explicit posix_segment(mapping mapped) noexcept : mapped_(std::move(mapped)) {}
+  static std::expected<posix_segment, error> map(int object, const segment_key& key);
+  static std::expected<posix_segment, error> fill(int object, const segment_key& key,
+                                                  std::size_t size,
+                                                  const segment_initializer& init);
+
+  mapping mapped_;
+};
+static_assert(named_segment<posix_segment>);
+
+}  // namespace shmark

@@ -1,0 +1,90 @@
+// A segment: a piece of memory that several processes see.
+//
+// Three kinds, one file pair each: posix_segment (an object in /dev/shm), sysv_segment (a System V
+// segment), anonymous_segment (shared with forked children only). The first two have keys, so that
+// unrelated processes meet, and outlive their processes until somebody removes them.
+//
+// A handle maps its segment for as long as it lives; moving a handle moves the mapping, and the
+// bytes stay where they are. Removing a segment takes its name away at once; existing mappings go
+// on, and the memory is freed with the last of them. A forked child has its parent's mappings.
+//
+// Process and thread safety: the static functions may be called at any time by anybody; a handle is
+// an ordinary object (one thread at a time, or const use). What lies in the bytes is the business
+// of those who share them.
+//
+// What survives a crash: a named segment as it is, with whatever was written last, until removed.
+// Its size never changes, so a mapping never faults. First creation is crash-safe: see
+// open_or_create.
+//
+//     auto made = posix_segment::create({"1000.demo", 7}, 4096, 0600);
+//     if (!made) return std::unexpected(made.error());
+//     std::span<std::byte> bytes = made->bytes();
+#pragma once
+
+#include <sys/types.h>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "lib/base/error.h"
+
+namespace shmark {
+
+// The name of a segment: a space, which says whose it is (a domain), and a number within it.
+// Number 0 is the space's only well-known segment; all others are drawn at random and recorded
+// before their segment is made.
+struct segment_key {
+  short_text space;  // 1 to 63 of [A-Za-z0-9._-]
+  std::uint64_t number = 0;
+
+  // A fresh number in the same space, in no relation to others.
+  [[nodiscard]] static segment_key random_in(short_text space) noexcept;
+  // The key as people see it, and as /dev/shm shows it: "shmark.1000.demo" or
+  // "shmark.1000.demo.7f00aa…".
+  [[nodiscard]] short_text text() const noexcept;
+  // Whether the space is one that can be used in a name.
+  [[nodiscard]] bool valid() const noexcept;
+};
+
+// What a kind of segment can do.
+struct segment_traits {
+  bool named = false;           // has a key: unrelated processes attach, and it outlives them
+  bool removed_by_key = false;  // remove(key)
+};
+
+// Called with the zero-filled bytes of a new segment to make its first contents.
+using segment_initializer = std::function<std::expected<void, error>(std::span<std::byte> fresh)>;
+
+template <class S>
+concept segment = std::movable<S> && requires(const S& s) {
+  { S::kind } -> std::convertible_to<std::string_view>;
+  { S::can } -> std::convertible_to<segment_traits>;
+  // The whole segment; at least the size that was asked for, page-aligned.
+  { s.bytes() } -> std::same_as<std::span<std::byte>>;
+};
+
+template <class S>
+concept named_segment = segment<S> &&
+                        S::can.named&& requires(const segment_key& key, std::size_t size,
+                                                mode_t mode, segment_initializer init) {
+  // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`
+  // (the umask applies). Errors: exists, no_space, denied, invalid. Memory is reserved now:
+  // running out is an error here and never a SIGBUS later.
+  { S::create(key, size, mode) } -> std::same_as<std::expected<S, error>>;
+  // Attaches one that is there. Refuses (denied) what belongs to another user or can be
+  // written by one. Errors: not_found, denied.
+  { S::attach(key) } -> std::same_as<std::expected<S, error>>;
+  // Attaches it, or makes it and fills it by `init`. However many start at once, exactly one
+  // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
+  // is cleared away by the next. Errors: those of both, and of `init`.
+  { S::open_or_create(key, size, mode, init) } -> std::same_as<std::expected<S, error>>;
+  // Takes the name away. Errors: not_found, denied.
+  { S::remove(key) } -> std::same_as<std::expected<void, error>>;
+};
+
+}  // namespace shmark

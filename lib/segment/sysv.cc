@@ -1,0 +1,161 @@
+#include "lib/segment/sysv.h"
+
+#include <sys/ipc.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "lib/base/deadline.h"
+#include "lib/base/process.h"
+
+namespace shmark {
+namespace {
+
+constexpr mode_t being_made = S_IXUSR;
+
+// FNV-1a (Fowler, Noll, Vo), folded to the 31 bits of a key.
+key_t well_known_key(std::string_view space) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : space) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  const auto folded = static_cast<key_t>((hash ^ (hash >> 31)) & 0x7fffffff);
+  return folded != 0 ? folded : 1;
+}
+
+key_t system_key(const segment_key& key) noexcept {
+  return key.number == 0 ? well_known_key(key.space.view())
+                         : static_cast<key_t>(key.number & 0x7fffffff);
+}
+
+std::expected<shmid_ds, error> status_of(int id, const segment_key& key) {
+  shmid_ds status;
+  if (shmctl(id, IPC_STAT, &status) != 0) {
+    return system_failure(errno, "attach segment", key.text());
+  }
+  return status;
+}
+
+// Whether the process that made the segment is gone: nobody has its number, or somebody who
+// started after the segment was made. (Both times have whole seconds, so a number used again within
+// the same second looks alive; whoever waits for it has a deadline.)
+bool maker_is_gone(const shmid_ds& status) noexcept {
+  if (status.shm_cpid == 0) return false;  // it lives in a PID namespace that we cannot see into
+  const auto started = start_ticks(status.shm_cpid);
+  if (!started) return true;
+  timespec now;
+  timespec since_boot;
+  clock_gettime(CLOCK_REALTIME, &now);
+  clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  const auto ticks_per_second = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  const time_t started_at =
+      now.tv_sec - since_boot.tv_sec + static_cast<time_t>(*started / ticks_per_second);
+  return started_at > status.shm_ctime + 1;
+}
+
+std::expected<int, error> find(const segment_key& key) {
+  if (!key.valid()) return failure(errc::invalid, "attach segment", key.space);
+  const int id = shmget(system_key(key), 0, 0);
+  if (id < 0) return system_failure(errno, "attach segment", key.text());
+  return id;
+}
+
+std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(auto status, status_of(id, key));
+  status.shm_perm.mode = static_cast<unsigned short>(mode);
+  if (shmctl(id, IPC_SET, &status) != 0) {
+    return system_failure(errno, "create segment", key.text());
+  }
+  return {};
+}
+
+// By its id, so that never another segment goes that took the key since.
+void clear_away_if_abandoned(const segment_key& key) {
+  const auto id = find(key);
+  if (!id) return;
+  const auto status = status_of(*id, key);
+  if (status && (status->shm_perm.mode & being_made) != 0 && maker_is_gone(*status)) {
+    shmctl(*id, IPC_RMID, nullptr);
+  }
+}
+
+}  // namespace
+
+std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  if (status.shm_perm.uid != geteuid()) {
+    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
+  }
+  if ((status.shm_perm.mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
+  }
+  void* address = shmat(id, nullptr, 0);
+  if (address == reinterpret_cast<void*>(-1)) {
+    return system_failure(errno, "attach segment", key.text());
+  }
+  return sysv_segment(mapping(address, status.shm_segsz,
+                              [](void* mapped, std::size_t) noexcept { shmdt(mapped); }));
+}
+
+std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, std::size_t size,
+                                                        mode_t mode) {
+  if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
+  const int id = shmget(system_key(key), size, IPC_CREAT | IPC_EXCL | static_cast<int>(mode));
+  if (id < 0) return system_failure(errno, "create segment", key.text());
+  auto made = map(id, key);
+  if (!made) shmctl(id, IPC_RMID, nullptr);
+  return made;
+}
+
+std::expected<sysv_segment, error> sysv_segment::attach(const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  if ((status.shm_perm.mode & being_made) != 0) {
+    return failure(errc::not_found, "attach segment", key.text());
+  }
+  return map(id, key);
+}
+
+std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_key& key,
+                                                                std::size_t size, mode_t mode,
+                                                                const segment_initializer& init) {
+  constexpr auto patience = std::chrono::seconds(10);
+  const auto give_up = deadline::after(patience);
+  for (;;) {
+    auto made = create(key, size, mode | being_made);
+    if (made) return fill(*std::move(made), key, mode, init);
+    if (made.error().code != errc::exists) return made;
+    auto attached = attach(key);
+    if (attached || attached.error().code != errc::not_found) return attached;
+    clear_away_if_abandoned(key);
+    if (give_up.passed()) {
+      return failure(errc::timed_out, "wait for the maker of segment", key.text(),
+                     "see who made it (ipcs -m -p), and remove it (ipcrm)");
+    }
+    constexpr timespec pause{.tv_sec = 0, .tv_nsec = 200'000};
+    nanosleep(&pause, nullptr);
+  }
+}
+
+std::expected<sysv_segment, error> sysv_segment::fill(sysv_segment made, const segment_key& key,
+                                                      mode_t mode,
+                                                      const segment_initializer& init) {
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
+  auto done = init(made.bytes());
+  if (done) done = set_mode(id, mode, key);
+  if (done) return made;
+  shmctl(id, IPC_RMID, nullptr);
+  return std::unexpected(done.error());
+}
+
+std::expected<void, error> sysv_segment::remove(const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
+  if (shmctl(id, IPC_RMID, nullptr) != 0) {
+    return system_failure(errno, "remove segment", key.text());
+  }
+  return {};
+}
+
+}  // namespace shmark
