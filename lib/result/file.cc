@@ -83,7 +83,7 @@ std::expected<void, error> write_text(const std::filesystem::path& path, std::st
     refused = replace(target.empty() ? path : target, text);
   }
   if (refused == 0) return {};
-  error failed = system_error(refused, attempted, path.native());
+  error failed = system_error(refused, attempted, std::string_view(path.native()));
   if (refused == ENOENT) failed.remedy = "create its folder first";
   if (refused == EISDIR) failed.remedy = "that is a folder: name a file in it";
   if (failed.code == errc::no_space) failed.remedy = "make room on that disk";

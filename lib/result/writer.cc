@@ -121,11 +121,18 @@ json of(const entry& entry) {
 }  // namespace
 
 std::string to_json(const run& run) {
-  json out = {{"context", of(run.about)}, {"benchmarks", json::array()}};
-  for (const entry& entry : run.entries) out["benchmarks"].push_back(of(entry));
   // Names and commands come from users: what is not UTF-8 is replaced, since JSON cannot hold it.
-  constexpr int indent = 1;
-  return out.dump(indent, ' ', false, json::error_handler_t::replace) + '\n';
+  const auto text = [](const json& value, int indent) {
+    return value.dump(indent, ' ', false, json::error_handler_t::replace);
+  };
+  // One line for each entry, so that a file can be searched and compared by lines.
+  std::string out = "{\"context\": " + text(of(run.about), 1) + ",\n\"benchmarks\": [";
+  const char* separator = "\n";
+  for (const entry& entry : run.entries) {
+    out += separator + text(of(entry), -1);
+    separator = ",\n";
+  }
+  return out + "\n]}\n";
 }
 
 }  // namespace shmark::result
