@@ -1,0 +1,57 @@
+// What Boost.Serialization's stock archives need to be codecs: stream buffers over a sink and over
+// bytes, and the border at which their exceptions end. Used by boost_binary.h and boost_text.h.
+#pragma once
+
+#include <boost/archive/archive_exception.hpp>
+#include <exception>
+#include <expected>
+#include <span>
+#include <streambuf>
+
+#include "lib/base/error.h"
+#include "lib/codec/codec.h"
+
+namespace shmark::detail {
+
+class sink_streambuf final : public std::streambuf {
+ public:
+  explicit sink_streambuf(sink& to) noexcept : to_(&to) {}
+
+ private:
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    to_->write(data, static_cast<std::size_t>(size));
+    return to_->failure() ? 0 : size;
+  }
+  int_type overflow(int_type c) override {
+    const char one = traits_type::to_char_type(c);
+    return xsputn(&one, 1) == 1 ? c : traits_type::eof();
+  }
+
+  sink* to_;
+};
+
+class bytes_streambuf final : public std::streambuf {
+ public:
+  explicit bytes_streambuf(std::span<const std::byte> from) noexcept {
+    // A stream buffer's get area is not written to, whatever its type says.
+    char* begin = const_cast<char*>(reinterpret_cast<const char*>(from.data()));
+    setg(begin, begin, begin + from.size());
+  }
+};
+
+// Runs `work`, whose exceptions become errors. Values' own serialize() and std::bad_alloc included.
+template <class Work>
+std::expected<void, error> within_border(const char* attempted, std::string_view codec,
+                                         Work&& work) noexcept {
+  try {
+    work();
+    return {};
+  } catch (const std::exception& thrown) {
+    return failure(errc::corrupt, attempted, codec,
+                   "the archive reports a damaged or foreign value");
+  } catch (...) {
+    return failure(errc::corrupt, attempted, codec, "serialize() threw");
+  }
+}
+
+}  // namespace shmark::detail

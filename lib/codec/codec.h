@@ -1,0 +1,113 @@
+// A codec turns values into bytes and back.
+//
+//     buffer bytes;
+//     auto done = boost_binary::encode(value, bytes);
+//     done = boost_binary::decode(bytes.bytes(), copy);
+//
+// A value's type says what it consists of by Boost.Serialization's serialize(), or is one of the
+// standard types for which Boost's headers do (boost/serialization/map.hpp and so on).
+//
+// Process and thread safety: codecs have no state; a sink belongs to one thread. Bytes may be read
+// by another process, of the same architecture and build.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "lib/base/error.h"
+
+namespace shmark {
+
+// Where encoded bytes go: memory that grows as needed, at the same or another address. One memcpy
+// per write while there is room.
+class sink {
+ public:
+  sink(const sink&) = delete;
+  sink& operator=(const sink&) = delete;
+
+  // Appends `size` bytes. After a failure to grow, does nothing (see failure()).
+  void write(const void* data, std::size_t size) {
+    if (size > room() && !make_room(size)) return;
+    std::memcpy(memory_.data() + used_, data, size);
+    used_ += size;
+  }
+
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.first(used_); }
+  // Why it could not grow, if so; what was written before stays.
+  [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
+  void clear() noexcept {
+    used_ = 0;
+    failure_.reset();
+  }
+
+ protected:
+  explicit sink(std::span<std::byte> memory) noexcept : memory_(memory) {}
+  ~sink() = default;
+
+  // Gives memory of at least `size` bytes that begins with bytes(), which may go away with the
+  // call.
+  virtual std::expected<std::span<std::byte>, error> grow(std::size_t size) = 0;
+
+ private:
+  [[nodiscard]] std::size_t room() const noexcept { return memory_.size() - used_; }
+  [[gnu::cold]] bool make_room(std::size_t size) {
+    if (failure_) return false;
+    auto grown = grow(used_ + size);
+    if (grown) {
+      memory_ = *grown;
+    } else {
+      failure_ = grown.error();
+    }
+    return grown.has_value();
+  }
+
+  std::span<std::byte> memory_;
+  std::size_t used_ = 0;
+  std::optional<error> failure_;
+};
+
+// A sink in this process's own memory.
+class buffer final : public sink {
+ public:
+  buffer() noexcept : sink({}) {}
+
+ private:
+  std::expected<std::span<std::byte>, error> grow(std::size_t size) override {
+    const std::size_t doubled = std::max({size, 2 * size_, std::size_t{256}});
+    auto larger = std::make_unique_for_overwrite<std::byte[]>(doubled);
+    std::copy_n(memory_.get(), bytes().size(), larger.get());
+    memory_ = std::move(larger);
+    size_ = doubled;
+    return std::span(memory_.get(), size_);
+  }
+
+  std::unique_ptr<std::byte[]> memory_;
+  std::size_t size_ = 0;
+};
+
+struct codec_traits {
+  // Decoding any bytes at all gives a value or an error. Without it, bytes that the codec did not
+  // write itself can crash the program: for trusted peers and checked contents only.
+  bool bounds_checked = false;
+};
+
+template <class C, class T>
+concept codec = requires(const T& value, T& into, sink& to, std::span<const std::byte> from) {
+  // The name that tables, flags and files use.
+  { C::name } -> std::convertible_to<std::string_view>;
+  { C::can } -> std::convertible_to<codec_traits>;
+  // Appends the value's bytes. Errors: those of the sink; corrupt if serialize() threw.
+  { C::encode(value, to) } -> std::same_as<std::expected<void, error>>;
+  // Reads a value from the beginning of `from`, into an existing object so that its memory can be
+  // used again. Errors: corrupt; the object then holds something valid but unspecified.
+  { C::decode(from, into) } -> std::same_as<std::expected<void, error>>;
+};
+
+}  // namespace shmark

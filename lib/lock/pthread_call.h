@@ -1,0 +1,35 @@
+// The calls of POSIX threads in shmark's terms; shared by all locks that stand on them.
+#pragma once
+
+#include <pthread.h>
+
+#include <cerrno>
+#include <expected>
+
+#include "lib/base/deadline.h"
+#include "lib/base/error.h"
+#include "lib/lock/lock.h"
+
+namespace shmark::detail {
+
+// How to set up a mutex.
+enum class mutex_kind { plain, robust };
+
+// Makes a mutex for threads of several processes. A robust one also tells when its owner died, and
+// when its own owner asks for it again. Source: pthread_mutexattr_setrobust(3).
+[[nodiscard]] std::expected<void, error> make_mutex(pthread_mutex_t& mutex,
+                                                    mutex_kind kind) noexcept;
+
+// The error for what a pthread call that acquires has returned, other than 0 and EOWNERDEAD.
+[[nodiscard, gnu::cold]] std::unexpected<error> acquire_failure(int returned) noexcept;
+
+// 0, EOWNERDEAD or another errno.
+[[nodiscard]] inline int acquire_mutex(pthread_mutex_t& mutex, deadline until) noexcept {
+  if (until.is_never()) [[likely]]
+    return pthread_mutex_lock(&mutex);
+  if (until.is_none()) return pthread_mutex_trylock(&mutex);
+  const timespec at = until.at();
+  return pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
+}
+
+}  // namespace shmark::detail
