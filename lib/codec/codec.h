@@ -29,34 +29,36 @@ namespace shmark {
 // per write while there is room.
 class sink {
  public:
-  sink(const sink&) = delete;
-  sink& operator=(const sink&) = delete;
-
   // Appends `size` bytes. After a failure to grow, does nothing (see failure()).
   void write(const void* data, std::size_t size) {
-    if (size > room() && !make_room(size)) return;
+    if (size > memory_.size() - used_ && !make_room(size)) return;
     std::memcpy(memory_.data() + used_, data, size);
     used_ += size;
   }
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.first(used_); }
-  // Why it could not grow, if so; what was written before stays.
+  // Why it could not grow, if so; what was written before stays, until clear().
   [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }
-  void clear() noexcept {
-    used_ = 0;
-    failure_.reset();
-  }
+  void clear() noexcept { restart(memory_); }
 
  protected:
   explicit sink(std::span<std::byte> memory) noexcept : memory_(memory) {}
+  sink(sink&&) noexcept = default;
+  sink& operator=(sink&&) noexcept = default;
   ~sink() = default;
+
+  // Begins anew, empty, in this memory.
+  void restart(std::span<std::byte> memory) noexcept {
+    memory_ = memory;
+    used_ = 0;
+    failure_.reset();
+  }
 
   // Gives memory of at least `size` bytes that begins with bytes(), which may go away with the
   // call.
   virtual std::expected<std::span<std::byte>, error> grow(std::size_t size) = 0;
 
  private:
-  [[nodiscard]] std::size_t room() const noexcept { return memory_.size() - used_; }
   [[gnu::cold]] bool make_room(std::size_t size) {
     if (failure_) return false;
     auto grown = grow(used_ + size);
@@ -64,6 +66,7 @@ class sink {
       memory_ = *grown;
     } else {
       failure_ = grown.error();
+      memory_ = memory_.first(used_);  // no later, smaller write fits either
     }
     return grown.has_value();
   }
@@ -80,16 +83,14 @@ class buffer final : public sink {
 
  private:
   std::expected<std::span<std::byte>, error> grow(std::size_t size) override {
-    const std::size_t doubled = std::max({size, 2 * size_, std::size_t{256}});
-    auto larger = std::make_unique_for_overwrite<std::byte[]>(doubled);
-    std::copy_n(memory_.get(), bytes().size(), larger.get());
-    memory_ = std::move(larger);
-    size_ = doubled;
-    return std::span(memory_.get(), size_);
+    const std::size_t larger = std::max({size, 2 * bytes().size(), std::size_t{256}});
+    auto memory = std::make_unique_for_overwrite<std::byte[]>(larger);
+    std::ranges::copy(bytes(), memory.get());
+    memory_ = std::move(memory);
+    return std::span(memory_.get(), larger);
   }
 
   std::unique_ptr<std::byte[]> memory_;
-  std::size_t size_ = 0;
 };
 
 struct codec_traits {

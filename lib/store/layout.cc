@@ -1,0 +1,106 @@
+#include "lib/store/layout.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace shmark::detail {
+namespace {
+
+constexpr std::array<char, 8> control_magic{'s', 'h', 'm', 'a', 'r', 'k', 'S', '\n'};
+constexpr std::array<char, 8> data_magic{'s', 'h', 'm', 'a', 'r', 'k', 'D', '\n'};
+
+std::array<char, 24> padded(std::string_view name) noexcept {
+  std::array<char, 24> text{};
+  std::copy_n(name.begin(), std::min(name.size(), text.size()), text.begin());
+  return text;
+}
+
+}  // namespace
+
+void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
+           std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept {
+  block.magic = control_magic;
+  block.version = layout_version;
+  block.has_checksum = has_checksum ? 1 : 0;
+  block.lock_name = padded(lock_name);
+  block.lock_size = lock_size;
+  block.segment_size = segment_size;
+  block.capacity = capacity;
+  block.word.store(word_of(1), std::memory_order_relaxed);
+}
+
+std::expected<control*, error> examine(std::span<std::byte> segment, std::string_view lock_name,
+                                       std::size_t lock_size, short_text object) noexcept {
+  constexpr const char* attempted = "use store";
+  if (segment.size() < sizeof(control)) {
+    return failure(errc::mismatch, attempted, object, "it is too small to be one");
+  }
+  auto* block = std::launder(reinterpret_cast<control*>(segment.data()));
+  if (block->magic != control_magic) {
+    return failure(errc::mismatch, attempted, object, "it is not a store of shmark's");
+  }
+  if (block->version != layout_version) {
+    return failure(errc::mismatch, attempted, object, "its layout has another version");
+  }
+  if (block->lock_name != padded(lock_name) || block->lock_size != lock_size) {
+    return failure(errc::mismatch, attempted, object, "it was made with another kind of lock");
+  }
+  if (block->segment_size > segment.size() || block->capacity > segment.size() ||
+      sizeof(control) + 2 * block->capacity > segment.size() || block->has_checksum > 1) {
+    return failure(errc::corrupt, attempted, object);
+  }
+  return block;
+}
+
+bool may_be_unfinished(std::span<const std::byte> segment) noexcept {
+  std::array<char, 8> magic;
+  if (segment.size() < sizeof(control)) return false;
+  std::memcpy(magic.data(), segment.data(), magic.size());
+  return magic == std::array<char, 8>{} || magic == control_magic;
+}
+
+void stamp(data_header& header, std::uint64_t store, std::uint64_t generation) noexcept {
+  header.store = store;
+  header.generation = generation;
+  header.magic = data_magic;
+}
+
+bool is_data(std::span<const std::byte> segment, std::uint64_t store,
+             std::uint64_t generation) noexcept {
+  data_header header;
+  if (segment.size() < sizeof header) return false;
+  std::memcpy(&header, segment.data(), sizeof header);
+  return header.magic == data_magic && header.store == store && header.generation == generation;
+}
+
+bool may_remove(std::span<const std::byte> segment, std::uint64_t store) noexcept {
+  data_header header;
+  if (segment.size() < sizeof header) return false;
+  std::memcpy(&header, segment.data(), sizeof header);
+  const bool unstamped = header.magic == std::array<char, 8>{};
+  return (header.magic == data_magic || unstamped) &&
+         (header.store == store || (unstamped && header.store == 0));
+}
+
+std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
+  constexpr std::uint64_t prime = 0x100000001b3u;
+  std::uint64_t hash = 0xcbf29ce484222325u ^ bytes.size();
+  const auto mix = [&hash](std::uint64_t word) {
+    hash = (hash ^ word) * prime;
+    hash ^= hash >> 32;
+  };
+  std::uint64_t word = 0;
+  for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
+    std::memcpy(&word, bytes.data(), sizeof word);
+    mix(word);
+  }
+  word = 0;
+  if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());
+  mix(word);
+  hash = (hash ^ (hash >> 30)) * 0xBF58476D1CE4E5B9u;
+  hash = (hash ^ (hash >> 27)) * 0x94D049BB133111EBu;
+  return hash ^ (hash >> 31);
+}
+
+}  // namespace shmark::detail

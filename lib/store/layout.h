@@ -1,0 +1,102 @@
+// The bytes of a store's segments, version 1. LAYOUT.md draws them; this file is what compiles.
+//
+// A control segment holds a control block and two buffers of equal capacity, one per side. A value
+// that does not fit its side's buffer lies in a data segment, which begins with a data header.
+// Everything here is input to whoever attaches: other programs write it, so nothing is used as a
+// size or an offset before it has been checked against the mapping it came from.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string_view>
+
+#include "lib/base/error.h"
+
+namespace shmark::detail {
+
+constexpr std::uint32_t layout_version = 1;
+constexpr std::size_t cache_line = 64;
+constexpr std::size_t lock_area_size = 256;
+
+// What describes one of the two values, the current and the spare one.
+struct side {
+  // The number of the data segment that holds the bytes; 0: the buffer in the control segment.
+  // Stored before the segment is made, so that a crash leaves none unfindable.
+  std::atomic<std::uint64_t> segment;
+  // Of that data segment: unique within the store. Anything but what the segment's header says, 0
+  // above all, means that the segment is on its way out and must not be used.
+  std::atomic<std::uint64_t> generation;
+  std::uint64_t length;      // bytes
+  std::uint64_t checksum;    // of those bytes; 0 if the store has none
+  std::uint64_t references;  // references to other variables that the value holds
+};
+
+struct control {
+  std::array<char, 8> magic;
+  std::uint32_t version;
+  std::uint32_t has_checksum;  // 0 or 1
+  std::array<char, 24> lock_name;
+  std::uint64_t lock_size;     // bytes
+  std::uint64_t segment_size;  // bytes asked for; the mapping may be longer by less than a page
+  std::uint64_t capacity;      // bytes of each of the two buffers
+
+  // serial << 1 | writing. The parity of the serial says which side is current.
+  alignas(cache_line) std::atomic<std::uint64_t> word;
+  std::atomic<std::uint32_t> removed;  // 1: being removed, never to be used again
+
+  alignas(cache_line) std::array<side, 2> sides;
+  std::atomic<std::uint64_t> generations;  // how many data segments have been made
+  std::atomic<std::uint64_t> recoveries;   // how many dead writers have been cleaned up after
+
+  alignas(cache_line) std::array<std::byte, lock_area_size> lock_area;
+};
+static_assert(sizeof(side) == 40 && alignof(side) == 8);
+static_assert(sizeof(control) == 512 && alignof(control) == cache_line);
+static_assert(offsetof(control, word) == 64 && offsetof(control, sides) == 128);
+static_assert(offsetof(control, lock_area) == 256);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+struct alignas(cache_line) data_header {
+  std::array<char, 8> magic;
+  std::uint64_t store;  // the number of the store's control segment
+  std::uint64_t generation;
+};
+static_assert(sizeof(data_header) == cache_line);
+
+// The word, taken apart and put together.
+constexpr std::uint64_t writing_bit = 1;
+[[nodiscard]] constexpr std::uint64_t word_of(std::uint64_t serial) noexcept { return serial << 1; }
+[[nodiscard]] constexpr std::uint64_t serial_of(std::uint64_t word) noexcept { return word >> 1; }
+
+// Writes everything but the lock into a zero-filled control segment.
+void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
+           std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept;
+
+// Checks all of that in a segment that is about to be used. Errors: corrupt, mismatch.
+[[nodiscard]] std::expected<control*, error> examine(std::span<std::byte> segment,
+                                                     std::string_view lock_name,
+                                                     std::size_t lock_size,
+                                                     short_text object) noexcept;
+
+// Whether it may be a control segment that is not stamped yet, or only just.
+[[nodiscard]] bool may_be_unfinished(std::span<const std::byte> segment) noexcept;
+
+void stamp(data_header& header, std::uint64_t store, std::uint64_t generation) noexcept;
+
+// Whether it is this data segment of this store's, whole.
+[[nodiscard]] bool is_data(std::span<const std::byte> segment, std::uint64_t store,
+                           std::uint64_t generation) noexcept;
+// Whether it is one of this store's data segments, or one that was made a moment ago and is not
+// stamped yet; not another program's.
+[[nodiscard]] bool may_remove(std::span<const std::byte> segment, std::uint64_t store) noexcept;
+
+// 64 bits over all bytes: tells chance damage and torn writes, not forgery. Words of 8 bytes in the
+// manner of FNV-1a (Fowler, Noll, Vo), finished with the mixer of SplitMix64.
+[[nodiscard]] std::uint64_t checksum(std::span<const std::byte> bytes) noexcept;
+
+}  // namespace shmark::detail

@@ -1,0 +1,274 @@
+// A store: one value, as bytes, that several processes read and write. The crash-atomic heart.
+//
+//     auto made = store<posix_segment, robust_rw>::create(key, {});
+//     auto change = made->write();                       // exclusive lock
+//     change->output().write(data, size);
+//     change->commit();                                  // all of it, for everybody, at once
+//
+//     auto seen = made->read();                          // shared lock
+//     use(seen->bytes());
+//
+// Terms
+//   serial      64 bits, 1 in a store that nobody has written, +1 per commit
+//   word        serial << 1 | writing, one atomic: what a cached copy is compared with
+//   side        one of two places for a value. The parity of the serial says which is *current*;
+//               the other is *spare*, and is where the next value is written
+//   buffer      room for a side in the control segment; a larger value has a data segment
+//
+// Protocol. All but (1) needs the lock; M is the memory order.
+//   (1) cached read   word.load(M acquire) == the word that the copy was decoded under: no change
+//                     since, and no writer now
+//   (2) read          acquire shared; if writing is up, its writer is dead: repair (5), and again;
+//                     use the current side; release
+//   (3) write         acquire exclusive; repair if writing is up; word |= writing (M release);
+//                     write into the spare side only; commit (4) or word &= ~writing; release
+//   (4) commit        spare.length, checksum; word := (serial + 1) << 1 (M release): this one store
+//                     makes the spare side current and takes writing down
+//   (5) repair        remove the spare side's data segment, if any; word &= ~writing (M release)
+//   (6) new segment   of the spare side, when it must be larger or may be smaller: remove the old
+//                     one (still mapped here); spare.segment := 0; spare.segment := a fresh number;
+//                     make the segment, stamp its header; copy what was written so far
+//   (7) removal       acquire exclusive; removed := 1 and word |= writing, for good; remove both
+//                     sides' segments; release; destroy the lock; remove the control segment
+//
+// Invariants
+//   S1  The current side is written by nobody: a value is not there, or whole.
+//   S2  Every data segment that exists is named by a side: it is recorded before it is made, and
+//       forgotten after it is gone. So nothing is leaked by a death at any instruction.
+//   S3  writing is up only while an exclusive holder lives, or until the first to acquire after its
+//       death. It goes up before the caller may write.
+//   S4  The serial counts the commits.
+//   S5  Repair may be cut short anywhere, and done again.
+//
+// Process and thread safety: any number of processes; a handle is for one thread at a time. A copy
+// of a handle (copy()) shares its mappings and has its own lock handle: one for each thread, and
+// one for each forked child. Do not fork while another thread is inside a call.
+//
+// What survives a crash: the value as of the last commit (by (4), at every instruction), if the
+// lock is crash_safe. The memory is the machine's: a power failure empties it.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "lib/base/deadline.h"
+#include "lib/base/error.h"
+#include "lib/codec/codec.h"
+#include "lib/lock/lock.h"
+#include "lib/segment/segment.h"
+#include "lib/store/layout.h"
+
+namespace shmark {
+
+// Segments are for their owner's processes only; see "Trust" in DESIGN.md.
+constexpr mode_t private_mode = 0600;
+
+struct store_options {
+  std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; at least 256
+  bool has_checksum = true;     // verify contents at each read: about 0.2 ns a byte
+};
+
+template <named_segment Segment, lock Lock>
+class store {
+ public:
+  class snapshot;
+  class transaction;
+
+  // Makes a store under `key` (number not 0). Errors: exists, no_space, denied, invalid.
+  [[nodiscard]] static std::expected<store, error> create(const segment_key& key,
+                                                          const store_options& options);
+  // Opens the one that is there. Errors: not_found, denied, corrupt, mismatch.
+  [[nodiscard]] static std::expected<store, error> attach(const segment_key& key);
+  // Opens it or makes it; however many start at once, it is made once.
+  [[nodiscard]] static std::expected<store, error> open_or_create(const segment_key& key,
+                                                                  const store_options& options);
+  // Removes it with all that it consists of; whoever has it open gets not_found from then on. Waits
+  // for its holder. May be cut short and done again. Errors: not_found, timed_out, denied.
+  [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until);
+
+  // Removes what a create() that died midway has left, if anything. Requires: nobody has it open.
+  static void remove_unfinished(const segment_key& key);
+
+  // Another handle to the same store, for another thread or a forked child.
+  [[nodiscard]] std::expected<store, error> copy() const { return handle_to(attachment_); }
+
+  // serial << 1 | writing; see (1). One atomic load.
+  [[nodiscard]] std::uint64_t word() const noexcept {
+    return block_->word.load(std::memory_order_acquire);
+  }
+
+  // The current value, under the shared lock. Errors: those of the lock, corrupt, not_found.
+  [[nodiscard]] std::expected<snapshot, error> read(deadline until = deadline::never());
+  // The exclusive lock, and the right to write one new value. Errors: those of the lock, not_found.
+  [[nodiscard]] std::expected<transaction, error> write(deadline until = deadline::never());
+
+  struct statistics {
+    std::uint64_t serial;
+    std::uint64_t length;      // bytes of the current value
+    std::uint64_t allocated;   // bytes of all segments
+    std::uint64_t recoveries;  // dead writers cleaned up after, since the store was made
+  };
+  // Errors: those of read().
+  [[nodiscard]] std::expected<statistics, error> stats(deadline until = deadline::never());
+
+ private:
+  using control = detail::control;
+  using side = detail::side;
+
+  // A data segment, mapped.
+  struct data {
+    Segment segment;
+    std::uint64_t generation;
+  };
+  // Where a side's bytes are, kept mapped as long as this lives.
+  struct place {
+    std::span<std::byte> bytes;
+    std::shared_ptr<data> mapped;  // null: in the control segment
+  };
+  // What the handles of one process share.
+  struct attachment {
+    attachment(segment_key its_key, Segment its_segment, control* its_block)
+        : key(its_key), segment(std::move(its_segment)), block(its_block) {}
+    segment_key key;
+    Segment segment;
+    control* block;
+    std::mutex guard;                            // of:
+    std::array<std::shared_ptr<data>, 2> sides;  // the data segments met last
+  };
+
+  store(std::shared_ptr<attachment> shared, Lock lock) noexcept
+      : attachment_(std::move(shared)), block_(attachment_->block), lock_(std::move(lock)) {}
+
+  static typename Lock::state& lock_state(control& block) noexcept {
+    static_assert(sizeof(typename Lock::state) <= detail::lock_area_size);
+    return *std::launder(reinterpret_cast<typename Lock::state*>(block.lock_area.data()));
+  }
+  static std::size_t segment_size(const store_options& options) noexcept {
+    return sizeof(control) + 2 * options.capacity;
+  }
+  static segment_initializer initializer(const store_options& options);
+  static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
+  static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
+                                                                Segment segment);
+
+  // Acquires the lock, of a store that is not being removed.
+  std::expected<held<Lock>, error> acquire(mode how, deadline until);
+  // (5). Requires: exclusive.
+  std::uint64_t repair() noexcept;
+  // Removes a side's data segment, if it has one. Requires: exclusive, and that the side is spare
+  // or the store being removed. Can be cut short anywhere and done again.
+  static void discard(attachment& shared, std::size_t index) noexcept;
+
+  // Where a side's bytes are. Requires: the lock. Errors: corrupt, not_found.
+  std::expected<place, error> find(std::size_t index) const;
+  place buffer_of(std::size_t index) const noexcept;
+  // Gives the spare side room for `size` bytes elsewhere: (6). What it held is gone, but for those
+  // who have it mapped. Errors: no_space; it then has its buffer.
+  std::expected<place, error> replace(std::size_t index, std::size_t size);
+
+  std::shared_ptr<attachment> attachment_;
+  control* block_;
+  Lock lock_;
+};
+
+// The current value; the shared lock is held as long as this lives.
+template <named_segment Segment, lock Lock>
+class store<Segment, Lock>::snapshot {
+ public:
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+
+ private:
+  friend class store;
+  snapshot(held<Lock> lock, place where, std::size_t length, std::uint64_t word) noexcept
+      : lock_(std::move(lock)),
+        where_(std::move(where)),
+        bytes_(where_.bytes.first(length)),
+        word_(word) {}
+
+  held<Lock> lock_;
+  place where_;
+  std::span<const std::byte> bytes_;
+  std::uint64_t word_;
+};
+
+// The right to publish new values; the exclusive lock is held as long as this lives. What was
+// written and not committed is dropped at its end. Requires: the store outlives it.
+template <named_segment Segment, lock Lock>
+class store<Segment, Lock>::transaction final : private sink {
+ public:
+  transaction(transaction&& other) noexcept
+      : sink(std::move(other)),
+        store_(other.store_),
+        lock_(std::move(other.lock_)),
+        current_(std::move(other.current_)),
+        length_(other.length_),
+        word_(other.word_),
+        spare_place_(std::move(other.spare_place_)),
+        writing_(std::exchange(other.writing_, false)) {}
+  transaction& operator=(transaction&&) = delete;
+  ~transaction() {
+    if (writing_) store_->block_->word.store(word_, std::memory_order_release);
+  }
+
+  // The value as it is without this transaction's changes, and its word once committed.
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+    return current_.bytes.first(length_);
+  }
+  [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+
+  // Where to write the new value, all of it, from its beginning.
+  [[nodiscard]] sink& output() noexcept {
+    if (!writing_) begin_writing();
+    return *this;
+  }
+
+  // Publishes what was written to output(). The lock is still held, bytes() is what was published,
+  // and another value may follow. Errors: no_space, if the output failed to grow: nothing is
+  // published, and the output is empty.
+  [[nodiscard]] std::expected<void, error> commit();
+
+ private:
+  friend class store;
+  transaction(store& of, held<Lock> lock, place current, std::size_t length, std::uint64_t word,
+              place spare)
+      : sink(spare.bytes),
+        store_(&of),
+        lock_(std::move(lock)),
+        current_(std::move(current)),
+        length_(length),
+        word_(word),
+        spare_place_(std::move(spare)) {
+    begin_writing();
+  }
+  void begin_writing() noexcept {
+    writing_ = true;
+    store_->block_->word.store(word_ | detail::writing_bit, std::memory_order_release);
+  }
+
+  [[nodiscard]] std::size_t spare_index() const noexcept {
+    return (detail::serial_of(word_) + 1) % 2;
+  }
+  std::expected<std::span<std::byte>, error> grow(std::size_t size) override;
+  [[nodiscard]] std::expected<void, error> move_spare(std::size_t size);
+
+  store* store_;
+  held<Lock> lock_;
+  place current_;
+  std::size_t length_;
+  std::uint64_t word_;  // without the writing bit
+  place spare_place_;
+  bool writing_ = false;
+};
+
+}  // namespace shmark
+
+#include "lib/store/store_impl.h"

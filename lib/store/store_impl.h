@@ -1,0 +1,309 @@
+// How store.h does it. Included by it alone.
+#pragma once
+
+namespace shmark {
+
+template <named_segment Segment, lock Lock>
+segment_initializer store<Segment, Lock>::initializer(const store_options& options) {
+  return [options](std::span<std::byte> fresh) -> std::expected<void, error> {
+    auto* block = new (fresh.data()) control{};
+    auto* state = new (block->lock_area.data()) typename Lock::state{};
+    SHMARK_RETURN_IF_ERROR(Lock::create(*state));
+    detail::stamp(*block, Lock::name, sizeof *state, segment_size(options), options.capacity,
+                  options.has_checksum);
+    return {};
+  };
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::create(const segment_key& key, const store_options& options)
+    -> std::expected<store, error> {
+  if (options.capacity < 256) return failure(errc::invalid, "create store", key.text());
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
+  auto made = [&]() -> std::expected<store, error> {
+    SHMARK_RETURN_IF_ERROR(initializer(options)(segment.bytes()));
+    SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
+    return handle_to(std::move(shared));
+  }();
+  if (!made) static_cast<void>(Segment::remove(key));
+  return made;
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
+  return handle_to(std::move(shared));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
+    -> std::expected<store, error> {
+  if (options.capacity < 256) return failure(errc::invalid, "create store", key.text());
+  SHMARK_ASSIGN_OR_RETURN(
+      auto segment,
+      Segment::open_or_create(key, segment_size(options), private_mode, initializer(options)));
+  SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
+  return handle_to(std::move(shared));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::open(const segment_key& key, Segment segment)
+    -> std::expected<std::shared_ptr<attachment>, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto* block, detail::examine(segment.bytes(), Lock::name,
+                                                       sizeof(typename Lock::state), key.text()));
+  return std::make_shared<attachment>(key, std::move(segment), block);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::handle_to(std::shared_ptr<attachment> shared)
+    -> std::expected<store, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto lock, Lock::attach(lock_state(*shared->block)));
+  return store(std::move(shared), std::move(lock));
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until) {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  control& block = *shared->block;
+  const auto clear = [&] {
+    block.removed.store(1, std::memory_order_relaxed);
+    block.word.fetch_or(detail::writing_bit, std::memory_order_release);  // no cached read hits now
+    for (std::size_t index : {0, 1}) discard(*shared, index);
+  };
+  auto handle = handle_to(shared);
+  auto got = handle ? handle->lock_.acquire(mode::exclusive, until)
+                    : std::expected<acquired, error>(std::unexpect, handle.error());
+  if (got) {
+    const held<Lock> lock(handle->lock_, mode::exclusive);
+    clear();
+  } else if (got.error().code == errc::not_found) {
+    clear();  // the lock itself is gone: an earlier removal was cut short
+  } else {
+    error why = got.error();
+    why.object = key.text();
+    return std::unexpected(why);
+  }
+  Lock::destroy(lock_state(block));
+  return Segment::remove(key);
+}
+
+template <named_segment Segment, lock Lock>
+void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
+  if (const auto there = Segment::attach(key); there) {
+    const auto bytes = there->bytes();
+    if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return;
+    auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
+    Lock::destroy(lock_state(*block));
+  }
+  static_cast<void>(Segment::remove(key));  // it may never have been
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<held<Lock>, error> store<Segment, Lock>::acquire(mode how, deadline until) {
+  // Whether the last owner died is not asked here: the writing bit says it for every kind of lock.
+  if (auto got = lock_.acquire(how, until); !got) {
+    error why = got.error();
+    why.object = attachment_->key.text();
+    return std::unexpected(why);
+  }
+  held<Lock> lock(lock_, how);
+  if (block_->removed.load(std::memory_order_relaxed) != 0) {
+    return failure(errc::not_found, "use store", attachment_->key.text(), "it has been removed");
+  }
+  return lock;
+}
+
+template <named_segment Segment, lock Lock>
+std::uint64_t store<Segment, Lock>::repair() noexcept {
+  const std::uint64_t word = block_->word.load(std::memory_order_relaxed) & ~detail::writing_bit;
+  discard(*attachment_, (detail::serial_of(word) + 1) % 2);
+  block_->recoveries.fetch_add(1, std::memory_order_relaxed);
+  block_->word.store(word, std::memory_order_release);
+  return word;
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error> {
+  for (;;) {
+    {
+      SHMARK_ASSIGN_OR_RETURN(auto lock, acquire(mode::shared, until));
+      const std::uint64_t word = block_->word.load(std::memory_order_acquire);
+      if ((word & detail::writing_bit) == 0) {
+        const std::size_t current = detail::serial_of(word) % 2;
+        SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
+        const side& described = block_->sides[current];
+        const auto length = static_cast<std::size_t>(described.length);
+        if (length > where.bytes.size() ||
+            (block_->has_checksum != 0 && length != 0 &&
+             detail::checksum(where.bytes.first(length)) != described.checksum)) {
+          return failure(errc::corrupt, "read store", attachment_->key.text());
+        }
+        return snapshot(std::move(lock), std::move(where), length, word);
+      }
+    }
+    // A writer died. Repairing takes the exclusive lock, and is what every write begins with.
+    SHMARK_RETURN_IF_ERROR(write(until));
+  }
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto lock, acquire(mode::exclusive, until));
+  std::uint64_t word = block_->word.load(std::memory_order_acquire);
+  if ((word & detail::writing_bit) != 0) word = repair();
+  const std::size_t current = detail::serial_of(word) % 2;
+  SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
+  const auto length = static_cast<std::size_t>(block_->sides[current].length);
+  if (length > where.bytes.size()) {
+    return failure(errc::corrupt, "write store", attachment_->key.text());
+  }
+  auto spare = find(1 - current);
+  if (!spare) {
+    // Somebody removed it behind our back; nothing of value was in it.
+    discard(*attachment_, 1 - current);
+    spare = buffer_of(1 - current);
+  }
+  return transaction(*this, std::move(lock), std::move(where), length, word, *std::move(spare));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto now, read(until));
+  std::size_t allocated = attachment_->segment.bytes().size();
+  for (std::size_t index : {0, 1}) {
+    if (block_->sides[index].segment.load(std::memory_order_relaxed) == 0) continue;
+    SHMARK_ASSIGN_OR_RETURN(const auto where, find(index));
+    allocated += where.mapped->segment.bytes().size();
+  }
+  return statistics{.serial = detail::serial_of(now.word()),
+                    .length = now.bytes().size(),
+                    .allocated = allocated,
+                    .recoveries = block_->recoveries.load(std::memory_order_relaxed)};
+}
+
+template <named_segment Segment, lock Lock>
+void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexcept {
+  side& which = shared.block->sides[index];
+  const std::uint64_t number = which.segment.load(std::memory_order_relaxed);
+  if (number == 0) return;
+  const segment_key key{shared.key.space, number};
+  const auto there = Segment::attach(key);
+  // System V keys are few: after a crash at the wrong moment another program may have ours.
+  const bool ours = !there || detail::may_remove(there->bytes(), shared.key.number);
+  // First, lest a process that has it mapped goes on using what has no name any more.
+  which.generation.store(0, std::memory_order_release);
+  if (ours) static_cast<void>(Segment::remove(key));  // it may be gone, or never have been
+  which.segment.store(0, std::memory_order_release);
+  const std::scoped_lock guard(shared.guard);
+  shared.sides[index].reset();
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::buffer_of(std::size_t index) const noexcept -> place {
+  return {attachment_->segment.bytes().subspan(sizeof(control) + index * block_->capacity,
+                                               block_->capacity),
+          nullptr};
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place, error> {
+  const side& which = block_->sides[index];
+  const std::uint64_t number = which.segment.load(std::memory_order_relaxed);
+  if (number == 0) return buffer_of(index);
+  const std::scoped_lock guard(attachment_->guard);
+  auto& met = attachment_->sides[index];
+  const std::uint64_t generation = which.generation.load(std::memory_order_relaxed);
+  if (!met || met->generation != generation) {
+    const segment_key key{attachment_->key.space, number};
+    SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+    if (!detail::is_data(segment.bytes(), attachment_->key.number, generation)) {
+      return failure(errc::corrupt, "attach data segment", key.text());
+    }
+    met = std::make_shared<data>(data{std::move(segment), generation});
+  }
+  return place{met->segment.bytes().subspan(sizeof(detail::data_header)), met};
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
+    -> std::expected<place, error> {
+  discard(*attachment_, index);
+  if (size <= block_->capacity) return buffer_of(index);
+  side& spare = block_->sides[index];
+  for (;;) {
+    const auto key = segment_key::random_in(attachment_->key.space);
+    const auto generation = block_->generations.fetch_add(1, std::memory_order_relaxed) + 1;
+    spare.generation.store(generation, std::memory_order_relaxed);
+    spare.segment.store(key.number, std::memory_order_release);
+    auto segment = Segment::create(key, sizeof(detail::data_header) + size, private_mode);
+    if (segment) {
+      auto* header = new (segment->bytes().data()) detail::data_header{};
+      detail::stamp(*header, attachment_->key.number, generation);
+      auto made = std::make_shared<data>(data{*std::move(segment), generation});
+      const std::scoped_lock guard(attachment_->guard);
+      attachment_->sides[index] = made;
+      return place{made->segment.bytes().subspan(sizeof *header), made};
+    }
+    spare.segment.store(0, std::memory_order_release);
+    if (segment.error().code != errc::exists) return std::unexpected(segment.error());
+  }
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::move_spare(std::size_t size) {
+  SHMARK_ASSIGN_OR_RETURN(auto moved, store_->replace(spare_index(), size));
+  std::ranges::copy(sink::bytes(), moved.bytes.begin());
+  spare_place_ = std::move(moved);  // only now may the memory that was copied from go
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::transaction::grow(std::size_t size)
+    -> std::expected<std::span<std::byte>, error> {
+  constexpr std::size_t page = 4096;
+  const std::size_t doubled = std::max(size, 2 * spare_place_.bytes.size());
+  const std::size_t pages = (sizeof(detail::data_header) + doubled + page - 1) / page;
+  SHMARK_RETURN_IF_ERROR(move_spare(pages * page - sizeof(detail::data_header)));
+  return spare_place_.bytes;
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::commit() {
+  // A value that is this much smaller than its segment gives the segment back.
+  constexpr std::size_t waste = 4;
+  control& block = *store_->block_;
+  if (sink::failure()) {
+    const error why = *sink::failure();
+    spare_place_ = store_->buffer_of(spare_index());
+    sink::restart(spare_place_.bytes);
+    return std::unexpected(why);
+  }
+  const std::size_t length = sink::bytes().size();
+  const auto too_large = [&](const place& where) {
+    return where.mapped != nullptr && where.bytes.size() > waste * length;
+  };
+  if (length <= block.capacity && too_large(spare_place_)) {
+    SHMARK_RETURN_IF_ERROR(move_spare(length));
+  }
+  side& published = block.sides[spare_index()];
+  published.length = length;
+  published.references = 0;
+  published.checksum =
+      block.has_checksum != 0 ? detail::checksum(spare_place_.bytes.first(length)) : 0;
+  word_ = detail::word_of(detail::serial_of(word_) + 1);
+  block.word.store(word_, std::memory_order_release);
+  writing_ = false;
+
+  std::swap(current_, spare_place_);
+  length_ = length;
+  if (too_large(spare_place_)) {
+    store_->discard(*store_->attachment_, spare_index());
+    spare_place_ = store_->buffer_of(spare_index());
+  }
+  sink::restart(spare_place_.bytes);
+  return {};
+}
+
+}  // namespace shmark
