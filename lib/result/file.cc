@@ -70,7 +70,7 @@ int replace(const std::filesystem::path& path, std::string_view text) {
 
 std::expected<void, error> write_text(const std::filesystem::path& path, std::string_view text,
                                       const char* attempted) {
-  struct stat there {};
+  struct stat there{};
   const bool exists = ::stat(path.c_str(), &there) == 0;
   int refused = 0;
   if (exists && !S_ISREG(there.st_mode)) {

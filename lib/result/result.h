@@ -53,7 +53,7 @@ enum class verdict_kind : std::uint8_t { passed, failed, undecided, vacuous };
 [[nodiscard]] std::string_view name_of(verdict_kind kind) noexcept;
 
 struct cache_level {
-  std::string type;  // "Data", "Instruction", "Unified"
+  std::string type{};  // "Data", "Instruction", "Unified"
   int level = 0;
   std::uint64_t size = 0;  // bytes
   int num_sharing = 0;     // logical cores on one such cache
@@ -62,15 +62,15 @@ struct cache_level {
 
 struct build_info {
   build_mode mode = build_mode::opt;
-  std::string compiler;  // "gcc 12.2.0"
+  std::string compiler{};  // "gcc 12.2.0"
   sanitizer_kind sanitizer = sanitizer_kind::none;
   bool operator==(const build_info&) const = default;
 };
 
 struct machine_info {
-  std::string cpu;     // the model's name
-  int cores = 0;       // on which this process may run
-  std::string kernel;  // release
+  std::string cpu{};     // the model's name
+  int cores = 0;         // on which this process may run
+  std::string kernel{};  // release
   std::string
       fingerprint;  // equal for machines whose times may be compared; RESULTS.md says of what
   bool operator==(const machine_info&) const = default;
@@ -79,23 +79,23 @@ struct machine_info {
 // Under which circumstances a run was made.
 struct context {
   // Google Benchmark's keys.
-  std::string date;  // ISO 8601, local time with offset
-  std::string host_name;
-  std::string executable;
+  std::string date{};  // ISO 8601, local time with offset
+  std::string host_name{};
+  std::string executable{};
   int num_cpus = 0;
   double mhz_per_cpu = 0;
   bool cpu_scaling_enabled = false;
-  std::vector<cache_level> caches;
-  std::vector<double> load_avg;    // over 1, 5 and 15 minutes, when the run began
-  std::string library_build_type;  // "release" or "debug"
+  std::vector<cache_level> caches{};
+  std::vector<double> load_avg{};    // over 1, 5 and 15 minutes, when the run began
+  std::string library_build_type{};  // "release" or "debug"
 
   // Ours. With schema 0 they are not known, and have these values.
   int schema = schema_version;
   run_kind kind = run_kind::bench;
-  std::string command;
+  std::string command{};
   std::string commit = "unknown";  // "+dirty" at the end: tracked files had changed
-  build_info build;
-  machine_info machine;
+  build_info build{};
+  machine_info machine{};
   worker_kind workers_are = worker_kind::processes;
   std::uint64_t seed = 0;
   double probe_ns = 0;  // cost of reading the clock once; 0: not measured
@@ -107,7 +107,7 @@ struct context {
 struct histogram {
   using bucket = std::pair<std::uint64_t, std::uint64_t>;  // lower bound in ns (inclusive), count
   std::uint64_t time_every = 1;                            // one operation in so many was timed
-  std::vector<bucket> buckets;                             // lower bounds rise
+  std::vector<bucket> buckets{};                           // lower bounds rise
   bool operator==(const histogram&) const = default;
 };
 
@@ -116,16 +116,16 @@ struct histogram {
 struct stress_outcome {
   verdict_kind verdict = verdict_kind::undecided;
   std::uint64_t seed = 0;
-  std::string command;  // repeats this scenario with these parameters and this seed
+  std::string command{};  // repeats this scenario with these parameters and this seed
   bool operator==(const stress_outcome&) const = default;
 };
 
 struct entry {
-  std::string name;      // "Lock/lock:robust_rw/mode:exclusive/procs:4"
-  std::string run_name;  // empty: as `name`
+  std::string name{};      // "Lock/lock:robust_rw/mode:exclusive/procs:4"
+  std::string run_name{};  // empty: as `name`
   int family_index = 0;
   int per_family_instance_index = 0;
-  std::string aggregate_name;  // "median", ...; empty: not an aggregate but a repetition
+  std::string aggregate_name{};  // "median", ...; empty: not an aggregate but a repetition
   int repetitions = 1;
   int repetition_index = 0;
   int threads = 1;
@@ -133,13 +133,13 @@ struct entry {
   double real_time = 0;  // per iteration, in time_unit
   double cpu_time = 0;
   std::string time_unit = "ns";  // or "us", "ms", "s"
-  std::string label;
-  std::map<std::string, double, std::less<>> counters;  // units are in the names: "p50_ns"
-  std::optional<std::string> error_message;             // present: the entry has no valid times
+  std::string label{};
+  std::map<std::string, double, std::less<>> counters{};  // units are in the names: "p50_ns"
+  std::optional<std::string> error_message{};             // present: the entry has no valid times
 
-  std::vector<double> worker_ops_per_s;
-  std::optional<histogram> durations;
-  std::optional<stress_outcome> stress;
+  std::vector<double> worker_ops_per_s{};
+  std::optional<histogram> durations{};
+  std::optional<stress_outcome> stress{};
 
   [[nodiscard]] bool is_aggregate() const noexcept { return !aggregate_name.empty(); }
 
@@ -153,8 +153,8 @@ struct entry {
 };
 
 struct run {
-  context about;
-  std::vector<entry> entries;
+  context about{};
+  std::vector<entry> entries{};
   bool operator==(const run&) const = default;
 };
 
