@@ -48,7 +48,7 @@ enum class mode : std::uint8_t { exclusive, shared };
   return how == mode::exclusive ? "exclusive" : "shared";
 }
 
-enum class [[nodiscard]] acquired : std::uint8_t{ok, owner_died};
+enum class [[nodiscard]] acquired : std::uint8_t { ok, owner_died };
 
 struct lock_traits {
   bool excludes = true;  // false only for the baseline that locks nothing
@@ -62,25 +62,25 @@ struct lock_traits {
 };
 
 template <class L>
-concept lock = std::movable<L> &&
-    requires(typename L::state& state, L& handle, mode how, deadline until) {
-  // The name that tables, flags and files use.
-  { L::name } -> std::convertible_to<std::string_view>;
-  { L::can } -> std::convertible_to<lock_traits>;
-  // Makes a lock, held by nobody, of zero-filled memory. Errors: no_space, denied.
-  { L::create(state) } -> std::same_as<std::expected<void, error>>;
-  // Opens a handle to a lock that create() made; the state stays where it is for the handle's
-  // life. Errors: corrupt, not_found.
-  { L::attach(state) } -> std::same_as<std::expected<L, error>>;
-  // Frees what create() took from the system, also when it died midway; idempotent. Whoever uses a
-  // handle after that gets not_found, or waits in vain: destroy what nobody uses.
-  { L::destroy(state) } -> std::same_as<void>;
-  // Errors, none of which leaves it held: would_block (only for deadline::none()), timed_out,
-  // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, system.
-  { handle.acquire(how, until) } -> std::same_as<std::expected<acquired, error>>;
-  // Requires: held by the caller, in mode `how`.
-  { handle.release(how) } -> std::same_as<void>;
-};
+concept lock =
+    std::movable<L> && requires(typename L::state& state, L& handle, mode how, deadline until) {
+      // The name that tables, flags and files use.
+      { L::name } -> std::convertible_to<std::string_view>;
+      { L::can } -> std::convertible_to<lock_traits>;
+      // Makes a lock, held by nobody, of zero-filled memory. Errors: no_space, denied.
+      { L::create(state) } -> std::same_as<std::expected<void, error>>;
+      // Opens a handle to a lock that create() made; the state stays where it is for the handle's
+      // life. Errors: corrupt, not_found.
+      { L::attach(state) } -> std::same_as<std::expected<L, error>>;
+      // Frees what create() took from the system, also when it died midway; idempotent. Whoever
+      // uses a handle after that gets not_found, or waits in vain: destroy what nobody uses.
+      { L::destroy(state) } -> std::same_as<void>;
+      // Errors, none of which leaves it held: would_block (only for deadline::none()), timed_out,
+      // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, system.
+      { handle.acquire(how, until) } -> std::same_as<std::expected<acquired, error>>;
+      // Requires: held by the caller, in mode `how`.
+      { handle.release(how) } -> std::same_as<void>;
+    };
 
 // Releases on destruction what the caller has acquired.
 template <lock L>
