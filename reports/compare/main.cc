@@ -1,0 +1,109 @@
+// compare BASELINE.json CANDIDATE.json: which benchmarks regressed. Exit status: 0 none, 1 some,
+// 2 nothing could be said.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <expected>
+#include <optional>
+#include <string>
+
+#include "lib/result/result.h"
+#include "reports/compare/comparison.h"
+#include "reports/compare/output.h"
+
+namespace shmark::reports {
+namespace {
+
+enum status : int { nothing_regressed = 0, something_regressed = 1, unusable = 2 };
+
+struct options {
+  std::string baseline;
+  std::string candidate;
+  std::string html;
+  std::string markdown;
+  double threshold = default_threshold;
+};
+
+int complain(const std::string& message) {
+  std::fprintf(stderr, "compare: %s\n", message.c_str());
+  return unusable;
+}
+
+void declare(CLI::App& app, options& chosen) {
+  app.add_option("BASELINE", chosen.baseline, "result file to compare with")->required();
+  app.add_option("CANDIDATE", chosen.candidate, "result file to judge")->required();
+  app.add_option("--html", chosen.html, "also write the table as a page to this file");
+  app.add_option("--markdown", chosen.markdown, "also write it as Markdown to this file");
+  app.add_option("--threshold", chosen.threshold,
+                 "ratio of medians from which a difference counts; launches on a shared machine "
+                 "drift by about 4 %")
+      ->capture_default_str()
+      ->check(CLI::Range(1.0, 1e6));
+  app.footer("Exit status: 0 nothing regressed, 1 something regressed, 2 unusable input.");
+}
+
+std::expected<named_run, error> load(const std::string& file) {
+  auto run = result::read(result::caller_path(file));
+  if (!run) return std::unexpected(run.error());
+  return named_run{file, std::move(*run)};
+}
+
+std::expected<void, error> save(const std::string& file, const std::string& text,
+                                const char* attempted) {
+  if (file.empty()) return {};
+  return result::write_text(result::caller_path(file), text, attempted);
+}
+
+// Colours only for somebody who sees them and has not asked for none (no-color.org).
+colours terminal_colours() {
+  const char* none = std::getenv("NO_COLOR");
+  const bool refused = none != nullptr && *none != '\0';
+  return ::isatty(STDOUT_FILENO) == 1 && !refused ? colours::on : colours::off;
+}
+
+int run(const options& chosen) {
+  const auto baseline = load(chosen.baseline);
+  if (!baseline) return complain(baseline.error().message());
+  const auto candidate = load(chosen.candidate);
+  if (!candidate) return complain(candidate.error().message());
+  const auto done = compare(*baseline, *candidate, chosen.threshold);
+  if (!done) return complain(done.error().message);
+
+  std::fputs(as_terminal_text(*done, *baseline, *candidate, terminal_colours()).c_str(), stdout);
+  if (auto saved = save(chosen.html, as_html(*done, *baseline, *candidate), "write page"); !saved) {
+    return complain(saved.error().message());
+  }
+  if (auto saved =
+          save(chosen.markdown, as_markdown(*done, *baseline, *candidate), "write Markdown");
+      !saved) {
+    return complain(saved.error().message());
+  }
+  return done->regressed() ? something_regressed : nothing_regressed;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("Says which benchmarks of CANDIDATE are slower than in BASELINE.", "compare");
+  options chosen;
+  declare(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? nothing_regressed : unusable;
+  }
+  return run(chosen);
+}
+
+}  // namespace
+}  // namespace shmark::reports
+
+int main(int argc, char** argv) {
+  try {
+    return shmark::reports::parse_and_run(argc, argv);
+  } catch (const std::exception& unforeseen) {  // out of memory, most likely
+    std::fprintf(stderr, "compare: %s\n", unforeseen.what());
+    return 2;
+  }
+}

@@ -1,0 +1,140 @@
+#include "reports/page/document.h"
+
+#include <fmt/core.h>
+
+#include "reports/page/chart_js.h"
+#include "reports/page/page_js.h"
+#include "reports/style.h"
+#include "reports/text.h"
+
+namespace shmark::reports {
+namespace {
+
+// JSON that may stand inside a script element: nothing in it can end the element or begin a
+// comment.
+std::string script_safe(const nlohmann::ordered_json& value) {
+  constexpr bool ascii_only = true;  // U+2028 and U+2029 end lines in some readers
+  const std::string text =
+      value.dump(-1, ' ', ascii_only, nlohmann::ordered_json::error_handler_t::replace);
+  std::string out;
+  out.reserve(text.size());
+  for (const char byte : text) {
+    // These stand only inside strings, where JSON has another way to write them.
+    if (byte == '<' || byte == '>' || byte == '&') {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(byte));
+    } else {
+      out += byte;
+    }
+  }
+  return out;
+}
+
+std::string html_of(const table& numbers) {
+  std::string out = "<div class=\"scroll\"><table><caption>" + escape_html(numbers.caption) +
+                    "</caption><thead><tr>";
+  for (const std::string& cell : numbers.head) {
+    out += "<th scope=\"col\">" + escape_html(cell) + "</th>";
+  }
+  out += "</tr></thead><tbody>\n";
+  for (const auto& row : numbers.rows) {
+    out += "<tr>";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      const std::string cell = escape_html(row[i]);
+      out += i == 0 ? "<th scope=\"row\">" + cell + "</th>" : "<td>" + cell + "</td>";
+    }
+    out += "</tr>\n";
+  }
+  out += "</tbody></table></div>";
+  for (const std::string& note : numbers.notes) {
+    out += "<p class=\"note\">" + escape_html(note) + "</p>";
+  }
+  return out;
+}
+
+// How many rows a horizontal chart needs; 0 for one whose height is free.
+std::size_t rows_of(const chart& chart) {
+  if (chart.kind == chart_kind::lines) return 0;
+  const std::size_t per_category = chart.kind == chart_kind::bars ? chart.series.size() : 1;
+  return chart.y.categories.size() * per_category;
+}
+
+}  // namespace
+
+void document::begin_section(std::string_view heading, std::string_view explanation) {
+  body_ += "<section>\n<h2>" + escape_html(heading) + "</h2>\n";
+  if (!explanation.empty()) {
+    body_ += "<p class=\"explanation\">" + escape_html(explanation) + "</p>\n";
+  }
+}
+
+void document::begin_grid(int columns) {
+  body_ += fmt::format("<div class=\"grid columns-{}\">\n", columns);
+}
+
+void document::begin_figure(std::string_view title) {
+  body_ += "<figure>\n<figcaption>" + escape_html(title) + "</figcaption>\n";
+}
+
+void document::add_canvas(std::string_view description, std::size_t chart_index, std::size_t rows) {
+  constexpr std::size_t row_height = 26;
+  constexpr std::size_t axis_and_legend = 96;
+  constexpr std::size_t usual_height = 320;
+  const std::size_t height = rows == 0 ? usual_height : rows * row_height + axis_and_legend;
+  body_ += fmt::format(
+      "<div class=\"canvas\" style=\"height:{}px\"><canvas role=\"img\" aria-label=\"{}\" "
+      "data-chart=\"{}\"></canvas></div>\n",
+      height, escape_html(description), chart_index);
+}
+
+void document::end_figure(const table& numbers, tables shown) {
+  if (shown == tables::folded) {
+    body_ += "<details><summary>Numbers</summary>" + html_of(numbers) + "</details>";
+  } else {
+    body_ += html_of(numbers);
+  }
+  body_ += "\n</figure>\n";
+}
+
+void document::add_chart(const chart& chart, const table& numbers, tables shown) {
+  begin_figure(chart.title);
+  add_canvas(chart.title + "; the table below has the numbers", charts_.size(), rows_of(chart));
+  charts_.push_back({{"first", 0}, {"variants", {to_json(chart)}}});
+  end_figure(numbers, shown);
+}
+
+void document::add_charts(std::string_view title, const std::vector<variant>& variants,
+                          std::size_t first_shown, const table& numbers, tables shown) {
+  begin_figure(title);
+  const std::size_t index = charts_.size();
+  nlohmann::ordered_json drawn = nlohmann::ordered_json::array();
+  if (variants.size() > 1) {
+    body_ += fmt::format("<label class=\"pick\">Show <select data-for=\"{}\">", index);
+    for (std::size_t i = 0; i < variants.size(); ++i) {
+      body_ += fmt::format("<option value=\"{}\"{}>{}</option>", i,
+                           i == first_shown ? " selected" : "", escape_html(variants[i].label));
+    }
+    body_ += "</select></label>\n";
+  }
+  std::size_t rows = 0;
+  for (const variant& each : variants) {
+    drawn.push_back(to_json(each.shown));
+    rows = std::max(rows, rows_of(each.shown));
+  }
+  add_canvas(std::string(title) + "; the table below has the numbers", index, rows);
+  charts_.push_back({{"first", first_shown}, {"variants", std::move(drawn)}});
+  end_figure(numbers, shown);
+}
+
+void document::add_table(const table& numbers) { body_ += html_of(numbers) + '\n'; }
+
+std::string document::finish() && {
+  body_ += "<script type=\"application/json\" id=\"charts\">" + script_safe(charts_) +
+           "</script>\n<script>\n";
+  body_ += embedded::chart_js;
+  body_ += "\n</script>\n<script>\n";
+  body_ += embedded::page_js;
+  body_ += "</script>\n";
+  return html_document(title_, body_);
+}
+
+}  // namespace shmark::reports

@@ -1,0 +1,323 @@
+// Draws the charts that the page describes as JSON (chart.h says what the fields mean).
+(() => {
+  'use strict';
+
+  const described = JSON.parse(document.getElementById('charts').textContent);
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+
+  // After Okabe and Ito: apart for every kind of colour vision, in either theme. Markers differ too.
+  const palettes = {
+    light: ['#0072b2', '#d55e00', '#00845f', '#b0508c', '#a87400', '#5a6270', '#2a93cf', '#7d3c98'],
+    dark: ['#5cb8f0', '#ff8f45', '#35cc9e', '#ee9fcb', '#f0c040', '#b4bcc9', '#a8dcff', '#c59bff'],
+  };
+  const markers = ['circle', 'rectRot', 'triangle', 'rect', 'star', 'crossRot', 'cross', 'rectRounded'];
+  const open_markers = new Set(['star', 'crossRot', 'cross']);  // have no area to fill
+
+  const colour = (look) => {
+    const palette = dark.matches ? palettes.dark : palettes.light;
+    return palette[look % palette.length];
+  };
+  const marker = (look) => markers[look % markers.length];
+  const theme = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // Numbers. Three significant digits; ticks lose trailing zeros.
+
+  const in_units = (value, units) => {
+    let best = units[0];
+    for (const unit of units) if (Math.abs(value) >= unit[0] * 0.9995) best = unit;
+    return Number((value / best[0]).toPrecision(3)) + (best[1] ? ' ' + best[1] : '');
+  };
+  const durations = [[1, 'ns'], [1e3, 'µs'], [1e6, 'ms'], [1e9, 's']];
+  const rates = [[1, '/s'], [1e3, 'k/s'], [1e6, 'M/s'], [1e9, 'G/s']];
+  const sizes = [[1, 'B'], [1024, 'KiB'], [1024 ** 2, 'MiB'], [1024 ** 3, 'GiB']];
+  const plain = [[1, ''], [1e3, 'k'], [1e6, 'M'], [1e9, 'G']];
+  const percentile = (nines) => {
+    const share = 100 * (1 - Math.pow(10, -nines));
+    return share.toFixed(Math.max(0, Math.round(nines) - 2)).replace(/\.0+$/, '') + ' %';
+  };
+  const formats = {
+    plain: (value) => in_units(value, plain),
+    workers: (value) => String(value),
+    rate: (value) => (value === 0 ? '0' : in_units(value, rates)),
+    duration: (value) => (value === 0 ? '0' : in_units(value, durations)),
+    bytes: (value) => (value === 0 ? '0' : in_units(value, sizes)),
+    share: (value) => Number((100 * value).toPrecision(3)) + ' %',
+    percent: (value) => value + ' %',
+    percentile,
+  };
+
+  // Axes.
+
+  // Whole decades, and steps between them where there is room.
+  const decade_ticks = (min, max) => {
+    const decades = Math.log10(max / min);
+    const steps = decades > 3 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 5];
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(min)); power <= Math.ceil(Math.log10(max)); ++power) {
+      for (const step of steps) {
+        const value = step * Math.pow(10, power);
+        if (value >= min * 0.999 && value <= max * 1.001) ticks.push({value});
+      }
+    }
+    return ticks;
+  };
+
+  const scale_of = (axis) => {
+    const scale = {
+      type: axis.log ? 'logarithmic' : 'linear',
+      title: {display: axis.label !== '', text: axis.label, color: theme('--soft')},
+      grid: {color: theme('--rule'), borderColor: theme('--rule'), tickLength: 4},
+      ticks: {color: theme('--soft'), autoSkip: false, maxRotation: 0,
+              callback: (value) => formats[axis.shows](value)},
+    };
+    if (axis.ticks) {
+      scale.afterBuildTicks = (built) => {
+        built.ticks = axis.ticks.filter((value) => value >= built.min && value <= built.max)
+          .map((value) => ({value}));
+      };
+    } else if (axis.log) {
+      scale.afterBuildTicks = (built) => { built.ticks = decade_ticks(built.min, built.max); };
+    } else {
+      scale.beginAtZero = true;
+      scale.ticks.maxTicksLimit = 7;
+      if (axis.shows === 'share') Object.assign(scale, {min: 0, max: 1});
+    }
+    return scale;
+  };
+
+  // Room around the first and last value, so that markers are not cut.
+  const spread = (scale, axis, points, key) => {
+    const values = points.map((point) => point[key]);
+    if (values.length === 0) return;
+    const min = Math.min(...values);
+    const max = Math.max(...values);
+    if (axis.shows === 'percentile') {
+      Object.assign(scale, {min: 0, max});
+    } else if (axis.log) {
+      const margin = Math.pow(max / min, 0.06) || 1;
+      Object.assign(scale, {min: min / Math.max(margin, 1.02), max: max * Math.max(margin, 1.02)});
+    } else if (axis.ticks && axis.ticks.length > 0) {
+      const margin = 0.04 * (max - min) || 0.5;
+      Object.assign(scale, {min: min - margin, max: max + margin});
+    }
+  };
+
+  const category_scale = (axis) => ({
+    type: 'linear',
+    reverse: true,
+    min: -0.5,
+    max: axis.categories.length - 0.5,
+    afterBuildTicks: (built) => { built.ticks = axis.categories.map((_, value) => ({value})); },
+    grid: {color: theme('--rule'), borderColor: theme('--rule'), tickLength: 0},
+    ticks: {color: theme('--ink'), autoSkip: false, padding: 8, callback: (value) => axis.categories[value]},
+  });
+
+  // Data.
+
+  const dataset_of = (series, kind) => {
+    const drawn = colour(series.look);
+    const style = marker(series.look);
+    const common = {
+      label: series.name,
+      listed: series.listed,
+      points: series.points,
+      borderColor: drawn,
+      backgroundColor: drawn,
+    };
+    if (kind === 'bars') {
+      return {...common, borderWidth: 0, borderRadius: 3, maxBarThickness: 20, pointStyle: 'rect',
+              data: series.points.map((point) => ({x: point.x, y: point.y}))};
+    }
+    return {
+      ...common,
+      data: series.points.map((point) => ({x: point.x, y: point.y})),
+      showLine: series.line,
+      borderWidth: series.strong ? 3.5 : 2,
+      borderDash: series.dashed ? [6, 4] : [],
+      pointStyle: series.markers ? style : 'line',
+      pointRadius: series.markers ? (kind === 'dots' ? 6 : 5) : 0,
+      pointHoverRadius: series.markers ? 8 : 0,
+      pointBorderWidth: open_markers.has(style) ? 2 : 1,
+      pointBorderColor: open_markers.has(style) ? drawn : theme('--card'),
+      pointHitRadius: 12,
+      tension: 0,
+    };
+  };
+
+  // What Chart.js does not draw by itself.
+
+  const band_behind = {
+    id: 'band_behind',
+    beforeDatasetsDraw(chart, _, {band}) {
+      if (!band) return;
+      const {ctx, chartArea: area, scales: {x}} = chart;
+      const left = x.getPixelForValue(band.from);
+      ctx.save();
+      ctx.fillStyle = theme('--band');
+      ctx.fillRect(left, area.top, area.right - left, area.bottom - area.top);
+      ctx.fillStyle = theme('--soft');
+      ctx.font = Chart.helpers.toFont({size: 11.5}).string;
+      ctx.textAlign = 'right';
+      ctx.textBaseline = 'bottom';
+      ctx.fillText(band.label, area.right - 4, area.top - 4);
+      ctx.restore();
+    },
+  };
+
+  // From the lowest to the highest dot of each category, so that the eye keeps to the row.
+  const row_lines = {
+    id: 'row_lines',
+    beforeDatasetsDraw(chart, _, {on}) {
+      if (!on) return;
+      const rows = new Map();
+      chart.getSortedVisibleDatasetMetas().forEach((meta) => {
+        for (const {x, y} of meta.data) {
+          const row = rows.get(y) ?? {from: x, to: x};
+          rows.set(y, {from: Math.min(row.from, x), to: Math.max(row.to, x)});
+        }
+      });
+      const {ctx} = chart;
+      ctx.save();
+      ctx.strokeStyle = theme('--soft');
+      ctx.globalAlpha = 0.45;
+      ctx.lineWidth = 3;
+      for (const [y, {from, to}] of rows) {
+        ctx.beginPath();
+        ctx.moveTo(from, y);
+        ctx.lineTo(to, y);
+        ctx.stroke();
+      }
+      ctx.restore();
+    },
+  };
+
+  const whiskers = {
+    id: 'whiskers',
+    afterDatasetsDraw(chart, _, {horizontal}) {
+      const {ctx} = chart;
+      const scale = horizontal ? chart.scales.x : chart.scales.y;
+      const cap = 3.5;
+      ctx.save();
+      ctx.lineWidth = 1.4;
+      chart.getSortedVisibleDatasetMetas().forEach((meta) => {
+        const dataset = chart.data.datasets[meta.index];
+        ctx.strokeStyle = horizontal ? theme('--ink') : dataset.borderColor;
+        meta.data.forEach((element, i) => {
+          const {low, high} = dataset.points[i];
+          if (low === undefined || !(high > low)) return;
+          const from = scale.getPixelForValue(low);
+          const to = scale.getPixelForValue(high);
+          const line = horizontal
+            ? [[from, element.y, to, element.y], [from, element.y - cap, from, element.y + cap],
+               [to, element.y - cap, to, element.y + cap]]
+            : [[element.x, from, element.x, to], [element.x - cap, from, element.x + cap, from],
+               [element.x - cap, to, element.x + cap, to]];
+          ctx.beginPath();
+          for (const [x1, y1, x2, y2] of line) {
+            ctx.moveTo(x1, y1);
+            ctx.lineTo(x2, y2);
+          }
+          ctx.stroke();
+        });
+      });
+      ctx.restore();
+    },
+  };
+
+  const tooltip_of = (shown, horizontal) => {
+    const value_axis = horizontal ? shown.x : shown.y;
+    const format = formats[value_axis.shows];
+    return {
+      itemSort: (a, b) => (horizontal ? 0 : b.parsed.y - a.parsed.y),
+      callbacks: {
+        title: (items) => {
+          if (items.length === 0) return '';
+          if (horizontal) return shown.y.categories[items[0].parsed.y];
+          return `${shown.x.label}: ${formats[shown.x.shows](items[0].parsed.x)}`;
+        },
+        label: (item) => {
+          const point = item.dataset.points[item.dataIndex];
+          const range = point.low !== undefined && point.high > point.low
+            ? ` (${format(point.low)} to ${format(point.high)})` : '';
+          return ` ${item.dataset.label}: ${format(horizontal ? point.x : point.y)}${range}`;
+        },
+      },
+    };
+  };
+
+  const config_of = (shown) => {
+    const horizontal = shown.kind !== 'lines';
+    const points = shown.series.flatMap((series) => series.points);
+    const x = scale_of(shown.x);
+    const y = horizontal ? category_scale(shown.y) : scale_of(shown.y);
+    spread(x, shown.x, points, 'x');
+    if (!horizontal) spread(y, shown.y, points, 'y');
+    const curves = shown.x.shows === 'percentile';
+    return {
+      type: shown.kind === 'bars' ? 'bar' : 'scatter',
+      data: {datasets: shown.series.map((series) => dataset_of(series, shown.kind))},
+      options: {
+        indexAxis: shown.kind === 'bars' ? 'y' : 'x',
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        layout: {padding: {top: shown.band ? 18 : 4, right: 10}},
+        interaction: {mode: 'nearest', axis: horizontal ? 'y' : curves ? 'xy' : 'x', intersect: false},
+        scales: {x, y},
+        plugins: {
+          legend: {
+            display: shown.series.some((series) => series.listed),
+            position: 'bottom',
+            labels: {color: theme('--ink'), usePointStyle: true, padding: 14,
+                     filter: (item, data) => data.datasets[item.datasetIndex].listed},
+          },
+          tooltip: tooltip_of(shown, horizontal),
+          band_behind: {band: shown.band},
+          row_lines: {on: shown.kind === 'dots'},
+          whiskers: {horizontal},
+        },
+      },
+    };
+  };
+
+  // Drawing, and drawing again.
+
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  Chart.defaults.font.size = 12.5;
+  Chart.register(band_behind, row_lines, whiskers);
+
+  const drawn = new Map();   // canvas → chart
+  const chosen = described.map((chart) => chart.first);
+
+  const draw = (canvas) => {
+    drawn.get(canvas)?.destroy();
+    const index = Number(canvas.dataset.chart);
+    drawn.set(canvas, new Chart(canvas, config_of(described[index].variants[chosen[index]])));
+  };
+  const canvases = [...document.querySelectorAll('canvas[data-chart]')];
+  const draw_all = () => canvases.forEach(draw);
+
+  const selects = [...document.querySelectorAll('select[data-for]')];
+  const choose = (select) => {
+    const index = Number(select.dataset.for);
+    chosen[index] = select.selectedIndex;
+    draw(document.querySelector(`canvas[data-chart="${index}"]`));
+  };
+  for (const select of selects) {
+    select.addEventListener('change', () => {
+      choose(select);
+      // Neighbours that offer the same choice follow.
+      const label = select.selectedOptions[0].text;
+      for (const other of selects) {
+        if (other === select || other.closest('section') !== select.closest('section')) continue;
+        const same = [...other.options].findIndex((option) => option.text === label);
+        if (same < 0) continue;
+        other.selectedIndex = same;
+        choose(other);
+      }
+    });
+  }
+
+  dark.addEventListener('change', draw_all);
+  draw_all();
+})();

@@ -1,0 +1,122 @@
+// Verdicts of stress runs.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "reports/page/sections.h"
+#include "reports/text.h"
+
+namespace shmark::reports {
+namespace {
+
+using result::verdict_kind;
+
+struct known_count {
+  std::string_view counter;
+  std::string_view words;
+};
+
+constexpr known_count work[] = {{"operations", "operations"},
+                                {"transfers", "transfers"},
+                                {"reads", "reads"},
+                                {"kills", "workers killed"},
+                                {"kills_in_operation", "inside an operation"},
+                                {"kills_holding", "while holding a lock"},
+                                {"recoveries", "recoveries"}};
+// Each should be 0.
+constexpr known_count damage[] = {
+    {"lost", "lost"}, {"torn", "torn"}, {"stuck", "stuck"}, {"leaked", "leaked"}};
+
+std::string_view meaning(verdict_kind verdict) {
+  switch (verdict) {
+    case verdict_kind::passed:
+      return "All checks held while workers were being killed.";
+    case verdict_kind::failed:
+      return "A check failed: shared state was damaged, lost or left behind.";
+    case verdict_kind::undecided:
+      return "A check could not be decided. This is not a pass: repeat it.";
+    case verdict_kind::vacuous:
+      return "No fault landed or no operations overlapped, so nothing was tested. This is not a "
+             "pass: "
+             "run it longer or with more workers.";
+  }
+  return "";
+}
+
+// A verdict in words and shape as well as in colour.
+std::string badge(verdict_kind verdict) {
+  constexpr std::array<std::string_view, 4> signs{"✓", "✗", "?", "∅"};
+  return fmt::format("<span class=\"badge {0}\"><span aria-hidden=\"true\">{1}</span> {0}</span>",
+                     name_of(verdict), signs[static_cast<std::size_t>(verdict)]);
+}
+
+void add_number(document& to, std::string_view style, double value, std::string_view words) {
+  to.add_html(fmt::format("<div class=\"number {}\"><dt>{}</dt><dd>{}</dd></div>\n", style,
+                          escape_html(words), count(value)));
+}
+
+void add_numbers(document& to, const series& one, std::span<const known_count> wanted,
+                 bool should_be_zero) {
+  to.add_html("<dl class=\"numbers\">\n");
+  for (const auto& [counter, words] : wanted) {
+    const auto value = one.sum_of(counter);
+    if (!value) continue;
+    add_number(to, !should_be_zero ? "" : *value == 0 ? "good" : "bad", *value, words);
+  }
+  to.add_html("</dl>\n");
+}
+
+std::string heading_of(const series& one) {
+  const std::string_view scenario = one.parts["scenario"];
+  if (scenario.empty()) return one.name;
+  std::string heading(scenario);
+  for (const auto& [argument, value] : one.parts.arguments) {
+    if (argument != "scenario") heading += fmt::format(", {} {}", value, argument);
+  }
+  return heading;
+}
+
+void add_panel(document& to, const page_run& run, const series& one) {
+  to.add_html(fmt::format("<article class=\"stress {}\">\n<h3>{} {}</h3>\n<p>{}</p>\n",
+                          name_of(*one.verdict), badge(*one.verdict), escape_html(heading_of(one)),
+                          meaning(*one.verdict)));
+  if (!one.failure.empty()) {
+    to.add_html("<p class=\"failure\">" + escape_html(one.failure) + "</p>\n");
+  }
+  add_numbers(to, one, work, false);
+  add_numbers(to, one, damage, true);
+  to.add_html("<p>To repeat it:</p>\n");
+  for (const result::entry& entry : run.run->entries) {
+    if (entry.name != one.name || !entry.stress) continue;
+    const bool differs = entry.stress->verdict != *one.verdict;
+    to.add_html(fmt::format("<pre tabindex=\"0\"><code>{}</code></pre>\n",
+                            escape_html(entry.stress->command)));
+    if (differs) {
+      to.add_html(
+          fmt::format("<p class=\"note\">This seed: {}</p>\n", name_of(entry.stress->verdict)));
+    }
+  }
+  to.add_html("</article>\n");
+}
+
+}  // namespace
+
+void add_stress(document& to, const page_run& run) {
+  bool begun = false;
+  for (const series& one : run.all) {
+    if (!one.verdict) continue;
+    if (!begun) {
+      to.begin_section(
+          run.prefix + "Stress",
+          "Workers are killed at random moments while they change shared state, and new "
+          "ones take over. Checkers then look for what must never be.");
+    }
+    begun = true;
+    add_panel(to, run, one);
+  }
+  if (begun) to.end_section();
+}
+
+}  // namespace shmark::reports
