@@ -57,10 +57,15 @@ class robust_rw {
     return recover(how);
   }
   void release(mode how) noexcept {
-    SHMARK_CHECK((state_->mark.load(std::memory_order_relaxed) & ~damaged) == mark_of(how),
+    const std::uint32_t mark = state_->mark.load(std::memory_order_relaxed);
+    SHMARK_CHECK((mark & ~damaged) == mark_of(how),
                  "released a lock that is not held in this mode");
     state_->mark.store(0, std::memory_order_relaxed);
-    SHMARK_CHECK(pthread_mutex_unlock(&state_->mutex) == 0, "released a lock that is not held");
+    if (pthread_mutex_unlock(&state_->mutex) != 0) [[unlikely]] {
+      // It is another's mark: without it, the death of that one would go unreported.
+      state_->mark.store(mark, std::memory_order_relaxed);
+      SHMARK_CHECK(false, "released a lock that is not held");
+    }
   }
 
  private:
