@@ -1,0 +1,89 @@
+// What tests of locks have in common: a lock in shared memory, and a process that holds it.
+#pragma once
+
+#include <expected>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "lib/lock/lock.h"
+#include "tests/support/child.h"
+#include "tests/support/shared.h"
+#include "tests/support/steps.h"
+
+namespace shmark {
+
+// One word for what acquiring came to: "ok", "owner_died", "timed_out" and so on.
+[[nodiscard]] inline std::string outcome(const std::expected<acquired, error>& got) {
+  if (!got) return std::string(name_of(got.error().code));
+  return *got == acquired::ok ? "ok" : "owner_died";
+}
+
+// A lock that this process and those it forks share, destroyed at the end.
+template <lock L>
+class shared_lock {
+ public:
+  shared_lock() { expect(L::create(*state_)); }
+  ~shared_lock() { L::destroy(*state_); }
+
+  // A new handle.
+  [[nodiscard]] L open() const {
+    auto handle = L::attach(*state_);
+    expect(handle);
+    return *std::move(handle);
+  }
+  [[nodiscard]] typename L::state& state() const noexcept { return *state_; }
+
+ private:
+  template <class T>
+  static void expect(const std::expected<T, error>& done) {
+    if (!done) throw std::runtime_error(done.error().message());
+  }
+
+  support::shared<typename L::state> state_;
+};
+
+// A child that holds the lock from the end of the constructor on.
+template <lock L>
+class holder {
+ public:
+  holder(const shared_lock<L>& lock, mode how)
+      : process_(support::child::start([this, &lock, how] { hold(lock, how); })) {
+    step_.await(holding);
+  }
+
+  [[nodiscard]] support::child& process() noexcept { return process_; }
+  // What it was told when it acquired.
+  [[nodiscard]] acquired told() const noexcept { return *told_; }
+  // Has it release the lock, and returns when it has ended.
+  support::ending release() {
+    step_.reach(letting_go);
+    return process_.wait();
+  }
+  // Has it end in the middle, without releasing.
+  support::ending exit_holding() {
+    step_.reach(walking_off);
+    return process_.wait();
+  }
+  // Kills it in the middle.
+  void kill() { process_.kill(); }
+
+ private:
+  enum : std::uint32_t { holding = 1, letting_go, walking_off };
+
+  void hold(const shared_lock<L>& lock, mode how) {
+    auto handle = lock.open();
+    const auto got = handle.acquire(how, deadline::never());
+    if (!got) throw std::runtime_error(got.error().message());
+    *told_ = *got;
+    step_.reach(holding);
+    step_.await(letting_go);
+    if (step_.now() == letting_go) handle.release(how);
+  }
+
+  support::steps step_;
+  support::shared<acquired> told_;
+  support::child process_;
+};
+
+}  // namespace shmark
