@@ -35,6 +35,8 @@ int operate(int id, std::span<sembuf> operations, deadline until) noexcept {
     }
     if (errno == EAGAIN && bounded) return ETIMEDOUT;
     if (errno != EINTR) return errno;
+    // A signal wins over a time that is over, so that a rain of them would make this last.
+    if (bounded && until.passed()) return ETIMEDOUT;
   }
 }
 
