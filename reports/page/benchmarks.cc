@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "reports/page/sections.h"
 #include "reports/text.h"
@@ -48,6 +49,7 @@ chart codec_chart(const all_series& codecs, const std::string& shape, bool of_by
     }
     if (bars.points.empty()) continue;
     if (of_bytes) bars.name = "encoded size";
+    bars.listed = !of_bytes;
     shown.series.push_back(std::move(bars));
     if (of_bytes) break;  // encoding and decoding see the same bytes
   }
@@ -86,15 +88,17 @@ table codec_bytes_table(const chart& shown, const std::string& shape) {
 double model_hit_rate(double write_share, int procs) { return 1 / (1 + write_share * (procs - 1)); }
 
 chart_series model_curve(int procs, int look, double max_percent, bool listed) {
-  chart_series curve{.name = listed ? "model" : fmt::format("model, {}", workers(procs, 0)),
-                     .look = look,
-                     .markers = false,
-                     .dashed = true,
-                     .listed = listed};
+  chart_series curve{
+      .name = listed ? "model (dashed)" : fmt::format("model, {}", workers(procs, 0)),
+      .look = look,
+      .markers = false,
+      .dashed = true,
+      .listed = listed};
   constexpr int steps = 50;
   for (int i = 0; i <= steps; ++i) {
-    const double write_percent = max_percent * i / steps;
-    curve.points.push_back({write_percent, model_hit_rate(write_percent / 100, procs), {}, {}});
+    const double percents = std::pow(1 + max_percent, static_cast<double>(i) / steps) - 1;
+    curve.points.push_back(
+        {std::log10(1 + percents), model_hit_rate(percents / 100, procs), {}, {}});
   }
   return curve;
 }
@@ -105,7 +109,7 @@ chart_series measured(const all_series& caches, int procs, int look, cache_value
   const bool rates = value == cache_value::hit_rate;
   chart_series points{.name = workers(procs, cores), .look = look, .line = !rates};
   for (const series* one : where(caches, argument("procs", std::to_string(procs)))) {
-    const double x = one->parts.number("write_percent").value_or(0);
+    const double x = std::log10(1.0 + one->parts.number("write_percent").value_or(0));
     if (!rates) {
       points.points.push_back({x, one->median_ns(), one->min_ns(), one->max_ns()});
     } else if (const auto rate = one->median_of("hit_rate")) {
@@ -120,12 +124,14 @@ chart cache_chart(const all_series& caches, const std::string& payload, cache_va
                   int cores) {
   const bool rates = value == cache_value::hit_rate;
   const auto percents = numbers_of(caches, "write_percent");
+  std::vector<double> ticks;
+  for (const int each : percents) ticks.push_back(std::log10(1.0 + each));
   chart shown{.kind = chart_kind::lines,
               .title = (rates ? "Cache hits, " : "Time per operation, ") + payload,
-              .x = {.label = "share of writes among the operations",
-                    .shows = quantity::percent,
-                    .ticks = {percents.begin(), percents.end()}},
-              .y = {.label = rates ? "share of reads served by the own copy" : "time per operation",
+              .x = {.label = "share of writes (scale: log of 1 + %)",
+                    .shows = quantity::log_percent,
+                    .ticks = ticks},
+              .y = {.label = rates ? "share of reads that hit" : "time per operation",
                     .shows = rates ? quantity::share : quantity::duration}};
   int look = 0;
   for (const int procs : numbers_of(caches, "procs")) {
@@ -141,14 +147,13 @@ chart cache_chart(const all_series& caches, const std::string& payload, cache_va
   return shown;
 }
 
-table cache_table(const all_series& caches, const std::string& payload, cache_value value,
-                  int cores) {
+table cache_table(const all_series& caches, const std::string& payload, cache_value value) {
   const bool rates = value == cache_value::hit_rate;
-  table numbers{.caption = rates ? "Cache hits, measured (and by the model), " + payload
+  table numbers{.caption = rates ? "Cache hits in %, measured (and by the model), " + payload
                                  : "Time per operation, " + payload,
                 .head = {"writes"}};
   const auto all_procs = numbers_of(caches, "procs");
-  for (const int procs : all_procs) numbers.head.push_back(workers(procs, cores));
+  for (const int procs : all_procs) numbers.head.push_back(workers(procs, 0));
   for (const int writes : numbers_of(caches, "write_percent")) {
     std::vector<std::string> row{fmt::format("{} %", writes)};
     for (const int procs : all_procs) {
@@ -159,7 +164,7 @@ table cache_table(const all_series& caches, const std::string& payload, cache_va
       if (rates && hits) {
         const double model =
             one->median_of("model_hit_rate").value_or(model_hit_rate(writes / 100.0, procs));
-        row.push_back(fmt::format("{} ({})", percent(*hits), percent(model)));
+        row.push_back(fmt::format("{:.1f} ({:.1f})", *hits * 100, model * 100));
       } else {
         row.push_back(rates || one == nullptr ? "" : duration(one->median_ns()));
       }
@@ -242,7 +247,7 @@ void add_caches(document& to, const page_run& run) {
       const auto chosen = where(caches, argument("payload", payload));
       const chart shown = cache_chart(chosen, payload, value, run.cores);
       if (shown.series.empty()) continue;
-      to.add_chart(shown, cache_table(chosen, payload, value, run.cores));
+      to.add_chart(shown, cache_table(chosen, payload, value));
     }
   }
   to.end_grid();
@@ -257,7 +262,7 @@ void add_limits(document& to, const page_run& run) {
       "What the hardware and the system charge for the simplest operations. Nothing above "
       "can be faster than what it is made of.");
   to.add_chart(time_chart(limits, "Cost of single operations", true),
-               time_table(limits, "Cost of single operations"));
+               time_table(limits, "Real time per operation, over the repetitions"));
   to.end_section();
 }
 

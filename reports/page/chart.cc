@@ -11,8 +11,8 @@ namespace {
 using json = nlohmann::ordered_json;
 
 std::string_view word(quantity shows) {
-  constexpr std::array<std::string_view, 8> words{"plain", "workers", "rate",    "duration",
-                                                  "bytes", "share",   "percent", "percentile"};
+  constexpr std::array<std::string_view, 8> words{"plain", "workers", "rate",        "duration",
+                                                  "bytes", "share",   "log_percent", "percentile"};
   return words[static_cast<std::size_t>(shows)];
 }
 
@@ -43,9 +43,12 @@ json of(const chart_series& series) {
     // JSON has no infinities, and an axis has no place for them.
     if (std::isfinite(point.x) && std::isfinite(point.y)) points.push_back(of(point));
   }
-  return {{"name", series.name},       {"look", series.look},        {"line", series.line},
-          {"markers", series.markers}, {"dashed", series.dashed},    {"strong", series.strong},
-          {"listed", series.listed},   {"points", std::move(points)}};
+  return {
+      {"name", series.name},        {"group", series.group.empty() ? series.name : series.group},
+      {"look", series.look},        {"line", series.line},
+      {"markers", series.markers},  {"dashed", series.dashed},
+      {"strong", series.strong},    {"listed", series.listed},
+      {"points", std::move(points)}};
 }
 
 }  // namespace

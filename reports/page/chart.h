@@ -15,12 +15,12 @@ namespace shmark::reports {
 enum class quantity : std::uint8_t {
   plain,
   workers,
-  rate,
-  duration,
+  rate,      // per second
+  duration,  // ns
   bytes,
-  share,
-  percent,
-  percentile
+  share,        // 0 to 1, shown as 0 to 100 %
+  log_percent,  // log10(1 + percent): spreads 0, 1, 5, 20 and 50 %
+  percentile,   // how many nines: 1 is 90 %, 2 is 99 %
 };
 
 struct axis {
@@ -40,7 +40,8 @@ struct chart_point {
 
 struct chart_series {
   std::string name{};
-  int look = 0;  // selects colour and marker
+  std::string group{};  // what leaves and returns together with it; empty: the name
+  int look = 0;         // selects colour and marker
   bool line = true;
   bool markers = true;
   bool dashed = false;

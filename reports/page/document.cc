@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "reports/page/chart_js.h"
 #include "reports/page/page_js.h"
 #include "reports/style.h"
@@ -51,11 +53,17 @@ std::string html_of(const table& numbers) {
   return out;
 }
 
-// How many rows a horizontal chart needs; 0 for one whose height is free.
-std::size_t rows_of(const chart& chart) {
-  if (chart.kind == chart_kind::lines) return 0;
-  const std::size_t per_category = chart.kind == chart_kind::bars ? chart.series.size() : 1;
-  return chart.y.categories.size() * per_category;
+// In pixels: charts of rows grow with them.
+std::size_t height_of(const chart& chart) {
+  constexpr std::size_t usual = 360;
+  if (chart.kind == chart_kind::lines) return usual;
+  constexpr std::size_t axis = 64;
+  constexpr std::size_t legend = 36;
+  constexpr std::size_t row = 34;
+  constexpr std::size_t bar = 20;
+  const std::size_t bars = chart.kind == chart_kind::bars ? chart.series.size() : 0;
+  const bool listed = std::ranges::any_of(chart.series, &chart_series::listed);
+  return axis + (listed ? legend : 0) + chart.y.categories.size() * std::max(row, bars * bar + 14);
 }
 
 }  // namespace
@@ -75,11 +83,8 @@ void document::begin_figure(std::string_view title) {
   body_ += "<figure>\n<figcaption>" + escape_html(title) + "</figcaption>\n";
 }
 
-void document::add_canvas(std::string_view description, std::size_t chart_index, std::size_t rows) {
-  constexpr std::size_t row_height = 26;
-  constexpr std::size_t axis_and_legend = 96;
-  constexpr std::size_t usual_height = 320;
-  const std::size_t height = rows == 0 ? usual_height : rows * row_height + axis_and_legend;
+void document::add_canvas(std::string_view description, std::size_t chart_index,
+                          std::size_t height) {
   body_ += fmt::format(
       "<div class=\"canvas\" style=\"height:{}px\"><canvas role=\"img\" aria-label=\"{}\" "
       "data-chart=\"{}\"></canvas></div>\n",
@@ -97,7 +102,7 @@ void document::end_figure(const table& numbers, tables shown) {
 
 void document::add_chart(const chart& chart, const table& numbers, tables shown) {
   begin_figure(chart.title);
-  add_canvas(chart.title + "; the table below has the numbers", charts_.size(), rows_of(chart));
+  add_canvas(chart.title + "; the table below has the numbers", charts_.size(), height_of(chart));
   charts_.push_back({{"first", 0}, {"variants", {to_json(chart)}}});
   end_figure(numbers, shown);
 }
@@ -115,12 +120,12 @@ void document::add_charts(std::string_view title, const std::vector<variant>& va
     }
     body_ += "</select></label>\n";
   }
-  std::size_t rows = 0;
+  std::size_t height = 0;
   for (const variant& each : variants) {
     drawn.push_back(to_json(each.shown));
-    rows = std::max(rows, rows_of(each.shown));
+    height = std::max(height, height_of(each.shown));
   }
-  add_canvas(std::string(title) + "; the table below has the numbers", index, rows);
+  add_canvas(std::string(title) + "; the table below has the numbers", index, height);
   charts_.push_back({{"first", first_shown}, {"variants", std::move(drawn)}});
   end_figure(numbers, shown);
 }

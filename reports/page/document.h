@@ -49,7 +49,7 @@ class document {
 
  private:
   void begin_figure(std::string_view title);
-  void add_canvas(std::string_view description, std::size_t chart_index, std::size_t bars);
+  void add_canvas(std::string_view description, std::size_t chart_index, std::size_t height);
   void end_figure(const table& numbers, tables shown);
 
   std::string title_{};

@@ -39,27 +39,27 @@ void add_fact(std::vector<string>& facts, string fact) {
 
 // Warnings.
 
+// " (bench run)", where there are others.
 string which(const page_run& run, std::span<const page_run> runs) {
   if (runs.size() == 1) return "";
-  if (!run.prefix.empty()) return run.prefix;
-  return fmt::format("{} run: ", name_of(run.run->about.kind));
+  if (run.prefix.empty()) return fmt::format(" ({} run)", name_of(run.run->about.kind));
+  return " (run " + std::to_string(&run - runs.data() + 1) + ')';
 }
 
 void warn_of_build(const result::context& about, const std::function<void(string)>& warn) {
   if (about.schema == 0) {
     if (about.library_build_type == "debug") {
       warn(
-          "Google Benchmark itself was built without optimization, which it says of Debian's "
-          "package "
-          "too; whether the program was optimized is not known.");
+          "Google Benchmark's library was a debug build (Debian's is); how the program itself was "
+          "built is not known");
     }
     return;
   }
   if (about.build.mode == result::build_mode::debug) {
-    warn("This is a debug build: its times say nothing. Measure with bazel run -c opt.");
+    warn("This is a debug build: its times say nothing; measure with bazel run -c opt");
   }
   if (about.build.sanitizer != result::sanitizer_kind::none) {
-    warn(fmt::format("Built with the {} sanitizer, which makes everything many times slower.",
+    warn(fmt::format("Built with the {} sanitizer, which makes everything many times slower",
                      name_of(about.build.sanitizer)));
   }
 }
@@ -67,10 +67,10 @@ void warn_of_build(const result::context& about, const std::function<void(string
 void warn_of_machine(const page_run& run, const std::function<void(string)>& warn) {
   const result::context& about = run.run->about;
   if (about.cpu_scaling_enabled) {
-    warn("The processor's frequency was allowed to vary, so times depend on what ran before.");
+    warn("The processor's frequency was allowed to vary, so times depend on what ran before");
   }
   if (run.cores > 0 && !about.load_avg.empty() && about.load_avg.front() > run.cores) {
-    warn(fmt::format("The machine was busy before the run began: load {:.1f} on {}.",
+    warn(fmt::format("The machine was busy before the run began: load {:.1f} on {}",
                      about.load_avg.front(), cores_text(run.cores)));
   }
 }
@@ -86,16 +86,16 @@ void warn_of_entries(const page_run& run, const std::function<void(string)>& war
     repeated = repeated || one.repetitions() > 1;
     most_workers = std::max(most_workers, one.parts.number("procs").value_or(0));
   }
-  if (run.all.empty()) warn("There are no results in this file.");
+  if (run.all.empty()) warn("There are no results in this file");
   if (timed && !repeated) {
     warn(
-        "Each benchmark ran once, so nothing is known about its spread. "
-        "--benchmark_repetitions=5 would tell.");
+        "Each benchmark ran once, so nothing is known about its spread; "
+        "--benchmark_repetitions=5 would tell");
   }
   if (run.cores > 0 && most_workers > run.cores) {
     warn(fmt::format(
         "Up to {} workers shared {}: beyond {} workers the numbers show the scheduler as "
-        "much as the subject.",
+        "much as the subject",
         most_workers, cores_text(run.cores), run.cores));
   }
 }
@@ -257,8 +257,10 @@ void add_header(document& to, std::span<const page_run> runs, std::string_view t
       add_fact(facts, build_text(about.build));
       if (about.commit != "unknown") add_fact(facts, "commit " + short_commit(about.commit));
     }
+  }
+  if (!runs.empty()) {
     constexpr std::size_t to_the_minute = 16;
-    string date = about.date.substr(0, to_the_minute);
+    string date = runs.front().run->about.date.substr(0, to_the_minute);
     std::ranges::replace(date, 'T', ' ');
     add_fact(facts, date);
   }
@@ -274,16 +276,16 @@ void add_warnings(document& to, std::span<const page_run> runs) {
   std::vector<string> warnings;
   std::set<string> machines;
   for (const page_run& run : runs) {
-    const auto warn = [&](string text) { add_fact(warnings, which(run, runs) + std::move(text)); };
+    const auto warn = [&](string text) { add_fact(warnings, std::move(text) + which(run, runs)); };
     machines.insert(run.run->about.machine.fingerprint);
     warn_of_build(run.run->about, warn);
     warn_of_machine(run, warn);
     warn_of_entries(run, warn);
   }
   if (machines.size() > 1) {
-    warnings.push_back("These runs come from different machines: compare within a run only.");
+    warnings.push_back("These runs come from different machines: compare within a run only");
   }
-  if (runs.empty()) warnings.push_back("There are no results to show.");
+  if (runs.empty()) warnings.push_back("There are no results to show");
   if (warnings.empty()) return;
   string items;
   for (const string& each : warnings) items += "<li>" + escape_html(each) + "</li>\n";

@@ -41,15 +41,14 @@ std::optional<chart_band> oversubscribed(const std::vector<int>& procs, int core
 
 chart throughput_chart(const all_series& locks, const std::string& mode, int cores, looks& looks) {
   const auto procs = numbers_of(locks, "procs");
-  chart shown{
-      .kind = chart_kind::lines,
-      .title = "Throughput, " + mode,
-      .x = {.label = "workers",
-            .shows = quantity::workers,
-            .logarithmic = procs.size() > 2,
-            .ticks = as_ticks(procs)},
-      .y = {.label = "operations per second, all workers together", .shows = quantity::rate},
-      .band = oversubscribed(procs, cores)};
+  chart shown{.kind = chart_kind::lines,
+              .title = "Throughput, " + mode,
+              .x = {.label = "workers",
+                    .shows = quantity::workers,
+                    .logarithmic = procs.size() > 2,
+                    .ticks = as_ticks(procs)},
+              .y = {.label = "operations per second", .shows = quantity::rate},
+              .band = oversubscribed(procs, cores)};
   for (const std::string& lock : values_of(locks, "lock")) {
     chart_series line{.name = lock, .look = looks.of(lock), .strong = is_ours(lock)};
     for (const int count : procs) {
@@ -64,10 +63,11 @@ chart throughput_chart(const all_series& locks, const std::string& mode, int cor
   return shown;
 }
 
-table throughput_table(const all_series& locks, const std::string& mode, int cores) {
+table throughput_table(const all_series& locks, const std::string& mode) {
   const auto procs = numbers_of(locks, "procs");
-  table numbers{.caption = "Operations per second, " + mode, .head = {"lock"}};
-  for (const int count : procs) numbers.head.push_back(workers(count, cores));
+  table numbers{.caption = "Operations per second of all workers together, " + mode,
+                .head = {"lock"}};
+  for (const int count : procs) numbers.head.push_back(workers(count, 0));
   for (const std::string& lock : values_of(locks, "lock")) {
     std::vector<std::string> row{lock};
     for (const int count : procs) {
@@ -84,8 +84,7 @@ void add_throughput(document& to, const all_series& locks, int cores, looks& loo
   to.begin_grid(modes.size() > 1 ? 2 : 1);
   for (const std::string& mode : modes) {
     const auto of_mode = where(locks, "mode", mode);
-    to.add_chart(throughput_chart(of_mode, mode, cores, looks),
-                 throughput_table(of_mode, mode, cores));
+    to.add_chart(throughput_chart(of_mode, mode, cores, looks), throughput_table(of_mode, mode));
   }
   to.end_grid();
 }
@@ -265,7 +264,8 @@ void add_locks(document& to, const page_run& run, looks& looks) {
   if (locks.empty()) return;
   to.begin_section(run.prefix + "Locks",
                    "One operation acquires the lock and releases it. Higher throughput and shorter "
-                   "durations are better. Whiskers span the repetitions.");
+                   "durations are better. Whiskers span the repetitions. A click on a name below a "
+                   "chart takes it out.");
   add_throughput(to, locks, run.cores, looks);
   add_durations(to, locks, run.cores, looks);
   to.end_section();

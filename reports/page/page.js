@@ -42,7 +42,7 @@
     duration: (value) => (value === 0 ? '0' : in_units(value, durations)),
     bytes: (value) => (value === 0 ? '0' : in_units(value, sizes)),
     share: (value) => Number((100 * value).toPrecision(3)) + ' %',
-    percent: (value) => value + ' %',
+    log_percent: (value) => Number((Math.pow(10, value) - 1).toPrecision(3)) + ' %',
     percentile,
   };
 
@@ -62,6 +62,19 @@
     return ticks;
   };
 
+  // From 0 to the first round number above max, in steps that are round in the axis's own unit.
+  const round_ticks = (max, units) => {
+    let unit = 1;
+    for (const [size] of units) if (max >= size) unit = size;
+    const about = max / unit / 4;
+    const power = Math.pow(10, Math.floor(Math.log10(about)));
+    const step = unit * power * [1, 2, 2.5, 5, 10].find((round) => round * power >= about * 0.999);
+    const ticks = [];
+    for (let i = 0; i === 0 || ticks[i - 1].value < max * 0.999; ++i) ticks.push({value: i * step});
+    return ticks;
+  };
+  const units_of = {rate: rates, duration: durations, bytes: sizes};
+
   const scale_of = (axis) => {
     const scale = {
       type: axis.log ? 'logarithmic' : 'linear',
@@ -77,34 +90,39 @@
       };
     } else if (axis.log) {
       scale.afterBuildTicks = (built) => { built.ticks = decade_ticks(built.min, built.max); };
-    } else {
-      scale.beginAtZero = true;
-      scale.ticks.maxTicksLimit = 7;
-      if (axis.shows === 'share') Object.assign(scale, {min: 0, max: 1});
     }
     return scale;
   };
 
-  // Room around the first and last value, so that markers are not cut.
-  const spread = (scale, axis, points, key) => {
-    const values = points.map((point) => point[key]);
+  // The range that shows all points, with room around the first and last so that markers are not cut.
+  const set_range = (scale, axis, points, key) => {
+    const values = points.flatMap((point) =>
+      axis.ticks || point.high === undefined ? [point[key]] : [point[key], point.low, point.high]);
     if (values.length === 0) return;
     const min = Math.min(...values);
     const max = Math.max(...values);
     if (axis.shows === 'percentile') {
       Object.assign(scale, {min: 0, max});
+    } else if (axis.shows === 'share') {
+      Object.assign(scale, {min: 0, max: 1.04});
+      scale.afterBuildTicks = (built) => { built.ticks = [0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => ({value})); };
     } else if (axis.log) {
-      const margin = Math.pow(max / min, 0.06) || 1;
-      Object.assign(scale, {min: min / Math.max(margin, 1.02), max: max * Math.max(margin, 1.02)});
-    } else if (axis.ticks && axis.ticks.length > 0) {
+      const margin = Math.max(Math.pow(max / min, 0.06), 1.02);
+      Object.assign(scale, {min: min / margin, max: max * margin});
+    } else if (axis.ticks) {
       const margin = 0.04 * (max - min) || 0.5;
       Object.assign(scale, {min: min - margin, max: max + margin});
+    } else if (max > 0) {
+      const ticks = round_ticks(max, units_of[axis.shows] ?? plain);
+      Object.assign(scale, {min: 0, max: ticks[ticks.length - 1].value});
+      scale.afterBuildTicks = (built) => { built.ticks = ticks; };
     }
   };
 
   const category_scale = (axis) => ({
     type: 'linear',
     reverse: true,
+    offset: false,  // the range has half a row on each side already
     min: -0.5,
     max: axis.categories.length - 0.5,
     afterBuildTicks: (built) => { built.ticks = axis.categories.map((_, value) => ({value})); },
@@ -116,9 +134,11 @@
 
   const dataset_of = (series, kind) => {
     const drawn = colour(series.look);
-    const style = marker(series.look);
+    const style = series.markers ? marker(series.look) : 'line';
+    const outlined = !series.markers || open_markers.has(style);
     const common = {
       label: series.name,
+      group: series.group,
       listed: series.listed,
       points: series.points,
       borderColor: drawn,
@@ -134,11 +154,12 @@
       showLine: series.line,
       borderWidth: series.strong ? 3.5 : 2,
       borderDash: series.dashed ? [6, 4] : [],
-      pointStyle: series.markers ? style : 'line',
+      pointStyle: style,
       pointRadius: series.markers ? (kind === 'dots' ? 6 : 5) : 0,
       pointHoverRadius: series.markers ? 8 : 0,
-      pointBorderWidth: open_markers.has(style) ? 2 : 1,
-      pointBorderColor: open_markers.has(style) ? drawn : theme('--card'),
+      pointBorderWidth: outlined ? 2 : 1,
+      pointBorderColor: outlined ? drawn : theme('--card'),
+      clip: 8,
       pointHitRadius: 12,
       tension: 0,
     };
@@ -191,37 +212,41 @@
     },
   };
 
+  const draw_whiskers = (chart, horizontal) => {
+    const {ctx} = chart;
+    const scale = horizontal ? chart.scales.x : chart.scales.y;
+    const cap = 3.5;
+    ctx.save();
+    ctx.lineWidth = 1.4;
+    chart.getSortedVisibleDatasetMetas().forEach((meta) => {
+      const dataset = chart.data.datasets[meta.index];
+      ctx.strokeStyle = horizontal ? theme('--ink') : dataset.borderColor;
+      meta.data.forEach((element, i) => {
+        const {low, high} = dataset.points[i];
+        if (low === undefined || !(high > low)) return;
+        const from = scale.getPixelForValue(low);
+        const to = scale.getPixelForValue(high);
+        const line = horizontal
+          ? [[from, element.y, to, element.y], [from, element.y - cap, from, element.y + cap],
+             [to, element.y - cap, to, element.y + cap]]
+          : [[element.x, from, element.x, to], [element.x - cap, from, element.x + cap, from],
+             [element.x - cap, to, element.x + cap, to]];
+        ctx.beginPath();
+        for (const [x1, y1, x2, y2] of line) {
+          ctx.moveTo(x1, y1);
+          ctx.lineTo(x2, y2);
+        }
+        ctx.stroke();
+      });
+    });
+    ctx.restore();
+  };
+
+  // Above bars, but below dots, which they would cover.
   const whiskers = {
     id: 'whiskers',
-    afterDatasetsDraw(chart, _, {horizontal}) {
-      const {ctx} = chart;
-      const scale = horizontal ? chart.scales.x : chart.scales.y;
-      const cap = 3.5;
-      ctx.save();
-      ctx.lineWidth = 1.4;
-      chart.getSortedVisibleDatasetMetas().forEach((meta) => {
-        const dataset = chart.data.datasets[meta.index];
-        ctx.strokeStyle = horizontal ? theme('--ink') : dataset.borderColor;
-        meta.data.forEach((element, i) => {
-          const {low, high} = dataset.points[i];
-          if (low === undefined || !(high > low)) return;
-          const from = scale.getPixelForValue(low);
-          const to = scale.getPixelForValue(high);
-          const line = horizontal
-            ? [[from, element.y, to, element.y], [from, element.y - cap, from, element.y + cap],
-               [to, element.y - cap, to, element.y + cap]]
-            : [[element.x, from, element.x, to], [element.x - cap, from, element.x + cap, from],
-               [element.x - cap, to, element.x + cap, to]];
-          ctx.beginPath();
-          for (const [x1, y1, x2, y2] of line) {
-            ctx.moveTo(x1, y1);
-            ctx.lineTo(x2, y2);
-          }
-          ctx.stroke();
-        });
-      });
-      ctx.restore();
-    },
+    beforeDatasetsDraw(chart, _, {kind}) { if (kind !== 'bars') draw_whiskers(chart, kind === 'dots'); },
+    afterDatasetsDraw(chart, _, {kind}) { if (kind === 'bars') draw_whiskers(chart, true); },
   };
 
   const tooltip_of = (shown, horizontal) => {
@@ -245,17 +270,21 @@
     };
   };
 
-  const config_of = (shown) => {
+  const config_of = (shown, hidden, hide_or_show) => {
     const horizontal = shown.kind !== 'lines';
-    const points = shown.series.flatMap((series) => series.points);
+    const points = shown.series.filter((series) => !hidden.has(series.group))
+      .flatMap((series) => series.points);
     const x = scale_of(shown.x);
     const y = horizontal ? category_scale(shown.y) : scale_of(shown.y);
-    spread(x, shown.x, points, 'x');
-    if (!horizontal) spread(y, shown.y, points, 'y');
+    set_range(x, shown.x, points, 'x');
+    if (!horizontal) set_range(y, shown.y, points, 'y');
     const curves = shown.x.shows === 'percentile';
     return {
       type: shown.kind === 'bars' ? 'bar' : 'scatter',
-      data: {datasets: shown.series.map((series) => dataset_of(series, shown.kind))},
+      data: {
+        datasets: shown.series.map((series) =>
+          ({...dataset_of(series, shown.kind), hidden: hidden.has(series.group)})),
+      },
       options: {
         indexAxis: shown.kind === 'bars' ? 'y' : 'x',
         animation: false,
@@ -268,13 +297,15 @@
           legend: {
             display: shown.series.some((series) => series.listed),
             position: 'bottom',
-            labels: {color: theme('--ink'), usePointStyle: true, padding: 14,
+            onClick: (_, item, legend) =>
+              hide_or_show(legend.chart.data.datasets[item.datasetIndex].group),
+            labels: {color: theme('--ink'), usePointStyle: true, boxHeight: 8, padding: 14,
                      filter: (item, data) => data.datasets[item.datasetIndex].listed},
           },
           tooltip: tooltip_of(shown, horizontal),
           band_behind: {band: shown.band},
           row_lines: {on: shown.kind === 'dots'},
-          whiskers: {horizontal},
+          whiskers: {kind: shown.kind},
         },
       },
     };
@@ -288,11 +319,17 @@
 
   const drawn = new Map();   // canvas → chart
   const chosen = described.map((chart) => chart.first);
+  const hidden = described.map(() => new Set());  // groups that the reader took out
 
   const draw = (canvas) => {
     drawn.get(canvas)?.destroy();
     const index = Number(canvas.dataset.chart);
-    drawn.set(canvas, new Chart(canvas, config_of(described[index].variants[chosen[index]])));
+    const hide_or_show = (group) => {
+      if (!hidden[index].delete(group)) hidden[index].add(group);
+      draw(canvas);
+    };
+    const shown = described[index].variants[chosen[index]];
+    drawn.set(canvas, new Chart(canvas, config_of(shown, hidden[index], hide_or_show)));
   };
   const canvases = [...document.querySelectorAll('canvas[data-chart]')];
   const draw_all = () => canvases.forEach(draw);
