@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "lib/base/descriptor.h"
 
@@ -61,12 +62,26 @@ std::expected<struct stat, error> status_of(int object, const segment_key& key) 
   return status;
 }
 
-std::expected<void, error> lock_object(int object, const segment_key& key) {
-  while (flock(object, LOCK_EX) != 0) {
-    if (errno != EINTR) return system_failure(errno, "open or create segment", key.text());
+// Holds flock(2) on an object. Unlocks explicitly: a mapping keeps the open file, and with it the
+// lock, beyond the descriptor's end.
+class object_lock {
+ public:
+  static std::expected<object_lock, error> acquire(int object, const segment_key& key) {
+    while (flock(object, LOCK_EX) != 0) {
+      if (errno != EINTR) return system_failure(errno, "lock segment", key.text());
+    }
+    return object_lock(object);
   }
-  return {};
-}
+  object_lock(object_lock&& other) noexcept : object_(std::exchange(other.object_, -1)) {}
+  object_lock& operator=(object_lock&&) = delete;
+  ~object_lock() {
+    if (object_ >= 0) flock(object_, LOCK_UN);
+  }
+
+ private:
+  explicit object_lock(int object) noexcept : object_(object) {}
+  int object_;
+};
 
 }  // namespace
 
@@ -75,7 +90,7 @@ std::expected<posix_segment, error> posix_segment::map(int object, const segment
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
   if (address == MAP_FAILED) return system_failure(errno, "map segment", key.text());
-  return posix_segment(mapping(address, size, unmap_pages));
+  return posix_segment(mapping(address, size, unmap_pages), key, status.st_ino);
 }
 
 std::expected<posix_segment, error> posix_segment::create(const segment_key& key, std::size_t size,
@@ -105,7 +120,7 @@ std::expected<posix_segment, error> posix_segment::open_or_create(const segment_
     SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_CLOEXEC, mode,
                                                            "open or create segment"));
     SHMARK_RETURN_IF_ERROR(status_of(object.number(), key));  // before waiting for a stranger
-    SHMARK_RETURN_IF_ERROR(lock_object(object.number(), key));
+    SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key));
     SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
     if (status.st_nlink == 0) continue;  // removed while we waited: it is not the one any more
     if (finished(status)) return map(object.number(), key);
@@ -138,6 +153,18 @@ std::expected<void, error> posix_segment::remove(const segment_key& key) {
     return system_failure(errno, "remove segment", key.text());
   }
   return {};
+}
+
+std::expected<void, error> posix_segment::unlink() const {
+  SHMARK_ASSIGN_OR_RETURN(const auto object,
+                          open_object(key_, O_RDWR | O_CLOEXEC, 0, "remove segment"));
+  // Whoever unlinks an object holds its lock, so it cannot lose its name between look and act.
+  SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key_));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key_));
+  if (status.st_ino != inode_ || status.st_nlink == 0) {
+    return failure(errc::not_found, "remove segment", key_.text());
+  }
+  return remove(key_);
 }
 
 std::vector<std::string> posix_segment::names(std::string_view prefix) {

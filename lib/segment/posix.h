@@ -22,7 +22,7 @@ namespace shmark {
 class posix_segment {
  public:
   static constexpr std::string_view kind = "posix";
-  static constexpr segment_traits can{.named = true, .removed_by_key = true};
+  static constexpr segment_traits can{.named = true};
 
   [[nodiscard]] static std::expected<posix_segment, error> create(const segment_key& key,
                                                                   std::size_t size, mode_t mode);
@@ -30,6 +30,7 @@ class posix_segment {
   [[nodiscard]] static std::expected<posix_segment, error> open_or_create(
       const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
+  [[nodiscard]] std::expected<void, error> unlink() const;
 
   // The names, without a leading slash, of all objects in /dev/shm that begin with `prefix`.
   [[nodiscard]] static std::vector<std::string> names(std::string_view prefix);
@@ -37,13 +38,16 @@ class posix_segment {
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
 
  private:
-  explicit posix_segment(mapping mapped) noexcept : mapped_(std::move(mapped)) {}
+  posix_segment(mapping mapped, const segment_key& key, ino_t inode) noexcept
+      : mapped_(std::move(mapped)), key_(key), inode_(inode) {}
   static std::expected<posix_segment, error> map(int object, const segment_key& key);
   static std::expected<posix_segment, error> fill(int object, const segment_key& key,
                                                   std::size_t size,
                                                   const segment_initializer& init);
 
   mapping mapped_;
+  segment_key key_;
+  ino_t inode_;  // tells it from a later object of the same name
 };
 static_assert(named_segment<posix_segment>);
 

@@ -53,8 +53,7 @@ struct segment_key {
 
 // What a kind of segment can do.
 struct segment_traits {
-  bool named = false;           // has a key: unrelated processes attach, and it outlives them
-  bool removed_by_key = false;  // remove(key)
+  bool named = false;  // has a key: unrelated processes attach, and it outlives them
 };
 
 // Called with the zero-filled bytes of a new segment to make its first contents.
@@ -69,22 +68,22 @@ concept segment = std::movable<S> && requires(const S& s) {
 };
 
 template <class S>
-concept named_segment = segment<S> &&
-                        S::can.named&& requires(const segment_key& key, std::size_t size,
-                                                mode_t mode, segment_initializer init) {
-  // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`
-  // (the umask applies). Errors: exists, no_space, denied, invalid. Memory is reserved now:
-  // running out is an error here and never a SIGBUS later.
-  { S::create(key, size, mode) } -> std::same_as<std::expected<S, error>>;
-  // Attaches one that is there. Refuses (denied) what belongs to another user or can be
-  // written by one. Errors: not_found, denied.
-  { S::attach(key) } -> std::same_as<std::expected<S, error>>;
-  // Attaches it, or makes it and fills it by `init`. However many start at once, exactly one
-  // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
-  // is cleared away by the next. Errors: those of both, and of `init`.
-  { S::open_or_create(key, size, mode, init) } -> std::same_as<std::expected<S, error>>;
-  // Takes the name away. Errors: not_found, denied.
-  { S::remove(key) } -> std::same_as<std::expected<void, error>>;
-};
+concept named_segment =
+    segment<S> && S::can.named &&
+    requires(const segment_key& key, std::size_t size, mode_t mode, segment_initializer init) {
+      // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`
+      // (the umask applies). Errors: exists, no_space, denied, invalid. Memory is reserved now:
+      // running out is an error here and never a SIGBUS later.
+      { S::create(key, size, mode) } -> std::same_as<std::expected<S, error>>;
+      // Attaches one that is there. Refuses (denied) what belongs to another user or can be
+      // written by one. Errors: not_found, denied.
+      { S::attach(key) } -> std::same_as<std::expected<S, error>>;
+      // Attaches it, or makes it and fills it by `init`. However many start at once, exactly one
+      // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
+      // is cleared away by the next. Errors: those of both, and of `init`.
+      { S::open_or_create(key, size, mode, init) } -> std::same_as<std::expected<S, error>>;
+      // Takes the name away. Errors: not_found, denied.
+      { S::remove(key) } -> std::same_as<std::expected<void, error>>;
+    };
 
 }  // namespace shmark

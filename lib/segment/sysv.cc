@@ -71,6 +71,12 @@ std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key)
   return {};
 }
 
+std::expected<void, error> remove_id(int id, const segment_key& key) {
+  // EINVAL: no such id any more.
+  if (shmctl(id, IPC_RMID, nullptr) == 0) return {};
+  return system_failure(errno == EINVAL ? EIDRM : errno, "remove segment", key.text());
+}
+
 // By its id, so that never another segment goes that took the key since.
 void clear_away_if_abandoned(const segment_key& key) {
   const auto id = find(key);
@@ -95,8 +101,8 @@ std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& 
   if (address == reinterpret_cast<void*>(-1)) {
     return system_failure(errno, "attach segment", key.text());
   }
-  return sysv_segment(mapping(address, status.shm_segsz,
-                              [](void* mapped, std::size_t) noexcept { shmdt(mapped); }));
+  const auto detach = [](void* mapped, std::size_t) noexcept { shmdt(mapped); };
+  return sysv_segment(mapping(address, status.shm_segsz, detach), key, id);
 }
 
 std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, std::size_t size,
@@ -125,7 +131,7 @@ std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_ke
   const auto give_up = deadline::after(patience);
   for (;;) {
     auto made = create(key, size, mode | being_made);
-    if (made) return fill(*std::move(made), key, mode, init);
+    if (made) return fill(*std::move(made), mode, init);
     if (made.error().code != errc::exists) return made;
     auto attached = attach(key);
     if (attached || attached.error().code != errc::not_found) return attached;
@@ -139,23 +145,20 @@ std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_ke
   }
 }
 
-std::expected<sysv_segment, error> sysv_segment::fill(sysv_segment made, const segment_key& key,
-                                                      mode_t mode,
+std::expected<sysv_segment, error> sysv_segment::fill(sysv_segment made, mode_t mode,
                                                       const segment_initializer& init) {
-  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
   auto done = init(made.bytes());
-  if (done) done = set_mode(id, mode, key);
+  if (done) done = set_mode(made.id_, mode, made.key_);
   if (done) return made;
-  shmctl(id, IPC_RMID, nullptr);
+  static_cast<void>(made.unlink());
   return std::unexpected(done.error());
 }
 
 std::expected<void, error> sysv_segment::remove(const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
-  if (shmctl(id, IPC_RMID, nullptr) != 0) {
-    return system_failure(errno, "remove segment", key.text());
-  }
-  return {};
+  return remove_id(id, key);
 }
+
+std::expected<void, error> sysv_segment::unlink() const { return remove_id(id_, key_); }
 
 }  // namespace shmark

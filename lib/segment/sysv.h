@@ -23,7 +23,7 @@ namespace shmark {
 class sysv_segment {
  public:
   static constexpr std::string_view kind = "sysv";
-  static constexpr segment_traits can{.named = true, .removed_by_key = true};
+  static constexpr segment_traits can{.named = true};
 
   [[nodiscard]] static std::expected<sysv_segment, error> create(const segment_key& key,
                                                                  std::size_t size, mode_t mode);
@@ -31,16 +31,20 @@ class sysv_segment {
   [[nodiscard]] static std::expected<sysv_segment, error> open_or_create(
       const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
+  [[nodiscard]] std::expected<void, error> unlink() const;
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
 
  private:
-  explicit sysv_segment(mapping mapped) noexcept : mapped_(std::move(mapped)) {}
+  sysv_segment(mapping mapped, const segment_key& key, int id) noexcept
+      : mapped_(std::move(mapped)), key_(key), id_(id) {}
   static std::expected<sysv_segment, error> map(int id, const segment_key& key);
-  static std::expected<sysv_segment, error> fill(sysv_segment made, const segment_key& key,
-                                                 mode_t mode, const segment_initializer& init);
+  static std::expected<sysv_segment, error> fill(sysv_segment made, mode_t mode,
+                                                 const segment_initializer& init);
 
   mapping mapped_;
+  segment_key key_;
+  int id_;  // the system's; tells it from a later segment of the same key
 };
 static_assert(named_segment<sysv_segment>);
 

@@ -50,6 +50,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -70,6 +71,9 @@ namespace shmark {
 
 // Segments are for their owner's processes only; see "Trust" in DESIGN.md.
 constexpr mode_t private_mode = 0600;
+
+// How long to wait for whoever holds what is being removed.
+constexpr auto removal_patience = std::chrono::seconds(10);
 
 struct store_options {
   std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; at least 256
@@ -158,6 +162,13 @@ class store {
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
                                                                 Segment segment);
+
+  static std::expected<void, error> remove(attachment& shared, deadline until);
+  // A lock's error, with the store's name.
+  [[nodiscard]] static std::unexpected<error> about(const segment_key& key, error why) noexcept {
+    why.object = key.text();
+    return std::unexpected(why);
+  }
 
   // Acquires the lock, of a store that is not being removed.
   std::expected<held<Lock>, error> acquire(mode how, deadline until);

@@ -66,27 +66,30 @@ template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until) {
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
   SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
-  control& block = *shared->block;
+  return remove(*shared, until);
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until) {
+  control& block = *shared.block;
   const auto clear = [&] {
     block.removed.store(1, std::memory_order_relaxed);
     block.word.fetch_or(detail::writing_bit, std::memory_order_release);  // no cached read hits now
-    for (std::size_t index : {0, 1}) discard(*shared, index);
+    for (std::size_t index : {0, 1}) discard(shared, index);
   };
-  auto handle = handle_to(shared);
-  auto got = handle ? handle->lock_.acquire(mode::exclusive, until)
-                    : std::expected<acquired, error>(std::unexpect, handle.error());
+  auto lock = Lock::attach(lock_state(block));
+  auto got = lock ? lock->acquire(mode::exclusive, until)
+                  : std::expected<acquired, error>(std::unexpect, lock.error());
   if (got) {
-    const held<Lock> lock(handle->lock_, mode::exclusive);
+    const held<Lock> holding(*lock, mode::exclusive);
     clear();
   } else if (got.error().code == errc::not_found) {
     clear();  // the lock itself is gone: an earlier removal was cut short
   } else {
-    error why = got.error();
-    why.object = key.text();
-    return std::unexpected(why);
+    return about(shared.key, got.error());
   }
   Lock::destroy(lock_state(block));
-  return Segment::remove(key);
+  return shared.segment.unlink();
 }
 
 template <named_segment Segment, lock Lock>
@@ -103,11 +106,7 @@ void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
 template <named_segment Segment, lock Lock>
 std::expected<held<Lock>, error> store<Segment, Lock>::acquire(mode how, deadline until) {
   // Whether the last owner died is not asked here: the writing bit says it for every kind of lock.
-  if (auto got = lock_.acquire(how, until); !got) {
-    error why = got.error();
-    why.object = attachment_->key.text();
-    return std::unexpected(why);
-  }
+  if (auto got = lock_.acquire(how, until); !got) return about(attachment_->key, got.error());
   held<Lock> lock(lock_, how);
   if (block_->removed.load(std::memory_order_relaxed) != 0) {
     return failure(errc::not_found, "use store", attachment_->key.text(), "it has been removed");
@@ -188,13 +187,14 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
   side& which = shared.block->sides[index];
   const std::uint64_t number = which.segment.load(std::memory_order_relaxed);
   if (number == 0) return;
-  const segment_key key{shared.key.space, number};
-  const auto there = Segment::attach(key);
-  // System V keys are few: after a crash at the wrong moment another program may have ours.
-  const bool ours = !there || detail::may_remove(there->bytes(), shared.key.number);
   // First, lest a process that has it mapped goes on using what has no name any more.
   which.generation.store(0, std::memory_order_release);
-  if (ours) static_cast<void>(Segment::remove(key));  // it may be gone, or never have been
+  const segment_key key{shared.key.space, number};
+  if (const auto there = Segment::attach(key); !there) {
+    static_cast<void>(Segment::remove(key));  // gone, or never made, or hardly
+  } else if (detail::may_remove(there->bytes(), shared.key.number)) {
+    static_cast<void>(there->unlink());
+  }  // else another program has taken the key: System V keys are few
   which.segment.store(0, std::memory_order_release);
   const std::scoped_lock guard(shared.guard);
   shared.sides[index].reset();

@@ -1,0 +1,129 @@
+// How domain.h does it. Included by it alone.
+#pragma once
+
+namespace shmark {
+
+template <class Backend>
+std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name) {
+  const auto key = well_known(name);
+  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::open_or_create(key, {}));
+  return domain(key, registry(std::move(bytes)));
+}
+
+template <class Backend>
+std::expected<domain<Backend>, error> domain<Backend>::open_existing(std::string_view name) {
+  const auto key = well_known(name);
+  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key));
+  return domain(key, registry(std::move(bytes)));
+}
+
+template <class Backend>
+template <class T>
+auto domain<Backend>::variable(std::string_view name, const store_options& options)
+    -> std::expected<variable_of<T>, error> {
+  const char* type = typeid(T).name();
+  {
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
+    auto found = find(*known, name, type);
+    if (found && *found) return variable_of<T>(**std::move(found));
+    // What the copy says may just have been removed and made anew: only the lock tells.
+    if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact());
+  SHMARK_ASSIGN_OR_RETURN(auto found, find(change.value(), name, type));
+  if (found) return variable_of<T>(*std::move(found));
+  SHMARK_ASSIGN_OR_RETURN(auto made, make(change, std::string(name), type, options));
+  return variable_of<T>(std::move(made));
+}
+
+template <class Backend>
+auto domain<Backend>::find(const entries& known, std::string_view name, const char* type) const
+    -> std::expected<std::optional<store_type>, error> {
+  const auto at = known.find(name);
+  if (at == known.end() || at->second.state != detail::entry_state::ready) return std::nullopt;
+  if (at->second.type != type) {
+    return failure(errc::mismatch, "open variable", name,
+                   "it holds a value of another type; see what list() says");
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key_of(at->second.number)));
+  return bytes;
+}
+
+template <class Backend>
+auto domain<Backend>::make(transaction& change, const std::string& name, const char* type,
+                           const store_options& options) -> std::expected<store_type, error> {
+  if (name.empty()) return failure(errc::invalid, "create variable", "with an empty name");
+  if (change.value().contains(name)) SHMARK_RETURN_IF_ERROR(remove_entry(change, name));
+  for (;;) {
+    const auto key = segment_key::random_in(key_.space);
+    change.value()[name] = {key.number, type, detail::entry_state::making};
+    SHMARK_RETURN_IF_ERROR(change.commit());
+    auto made = store_type::create(key, options);
+    if (made) {
+      change.value()[name].state = detail::entry_state::ready;
+    } else {
+      change.value().erase(name);
+    }
+    if (auto done = change.commit(); !done) {
+      if (made) static_cast<void>(store_type::remove(key, deadline::none()));
+      return std::unexpected(done.error());
+    }
+    if (made || made.error().code != errc::exists) return made;
+  }
+}
+
+template <class Backend>
+std::expected<void, error> domain<Backend>::remove(std::string_view name) {
+  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact());
+  if (!change.value().contains(name)) return failure(errc::not_found, "remove variable", name);
+  return remove_entry(change, std::string(name));
+}
+
+template <class Backend>
+std::expected<void, error> domain<Backend>::remove_entry(transaction& change,
+                                                         const std::string& name) {
+  auto& about = change.value()[name];
+  const auto key = key_of(about.number);
+  if (about.state == detail::entry_state::making) {
+    store_type::remove_unfinished(key);
+  } else {
+    about.state = detail::entry_state::removing;
+    SHMARK_RETURN_IF_ERROR(change.commit());
+    auto removed = store_type::remove(key, deadline::after(removal_patience));
+    if (!removed && removed.error().code != errc::not_found) {
+      change.value()[name].state = detail::entry_state::ready;
+      static_cast<void>(change.commit());  // else the next removal finds it as it is
+      return removed;
+    }
+  }
+  change.value().erase(name);
+  return change.commit();
+}
+
+template <class Backend>
+auto domain<Backend>::list() -> std::expected<std::map<std::string, entry>, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
+  std::map<std::string, entry> names;
+  for (const auto& [name, about] : *known) {
+    if (about.state != detail::entry_state::ready) continue;
+    names[name] = {detail::readable(about.type.c_str())};
+  }
+  return names;
+}
+
+template <class Backend>
+std::expected<void, error> domain<Backend>::cleanup() {
+  std::expected<void, error> outcome;
+  if (auto change = registry_.transact(); change) {
+    const entries all = change->value();
+    for (const auto& [name, about] : all) {
+      if (auto done = remove_entry(*change, name); !done && outcome) outcome = done;
+    }
+  } else if (change.error().code != errc::not_found) {  // else a removal was cut short
+    outcome = std::unexpected(change.error());
+  }
+  if (!outcome) return outcome;
+  return store_type::remove(key_, deadline::after(removal_patience));
+}
+
+}  // namespace shmark
