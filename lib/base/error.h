@@ -47,6 +47,7 @@ class short_text {
   short_text() noexcept = default;
   short_text(std::string_view text) noexcept;  // NOLINT: converts on purpose
   short_text(const char* text) noexcept : short_text(std::string_view(text)) {}
+  short_text(const std::string& text) noexcept : short_text(std::string_view(text)) {}
 
   [[nodiscard]] std::string_view view() const noexcept { return {text_, size_}; }
 
