@@ -16,8 +16,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "lib/base/descriptor.h"
 #include "lib/result/result.h"
 
 namespace shmark::result {
@@ -210,25 +212,38 @@ std::optional<pid_t> start_git(const std::string& folder, std::vector<std::strin
   return child;
 }
 
-// What git printed, if it ended well.
-std::optional<std::string> git(const std::string& folder, std::vector<std::string> arguments) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return std::nullopt;
-  const auto child = start_git(folder, std::move(arguments), pipe[1]);
-  ::close(pipe[1]);
+std::string all_of(int fd) {
   std::string output;
   std::array<char, 4096> part{};
   ssize_t size = 0;
-  while (child &&
-         ((size = ::read(pipe[0], part.data(), part.size())) > 0 || (size < 0 && errno == EINTR))) {
+  while ((size = ::read(fd, part.data(), part.size())) > 0 || (size < 0 && errno == EINTR)) {
     if (size > 0) output.append(part.data(), static_cast<std::size_t>(size));
   }
-  ::close(pipe[0]);
-  if (!child) return std::nullopt;
+  return output;
+}
+
+bool ended_well(pid_t child) {
   int status = 0;
-  while (::waitpid(*child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  pid_t ended = -1;
+  do {
+    ended = ::waitpid(child, &status, 0);
+  } while (ended < 0 && errno == EINTR);
+  return ended == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// What git printed, if it ended well.
+std::optional<std::string> git(const std::string& folder, std::vector<std::string> arguments) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return std::nullopt;
+  const descriptor reading(ends[0]);
+  descriptor writing(ends[1]);
+  const auto child = start_git(folder, std::move(arguments), writing.number());
+  {
+    const descriptor closed = std::move(writing);
+  }  // or the output never ends
+  if (!child) return std::nullopt;
+  std::string output = all_of(reading.number());
+  if (!ended_well(*child)) return std::nullopt;
   return output;
 }
 

@@ -8,28 +8,13 @@
 #include <filesystem>
 #include <string>
 
+#include "lib/base/descriptor.h"
 #include "lib/result/result.h"
 
 namespace shmark::result {
 namespace {
 
 constexpr mode_t file_mode = 0666;  // less the user's umask
-
-// Closes at the end of its scope.
-class descriptor {
- public:
-  explicit descriptor(int fd) noexcept : fd_(fd) {}
-  ~descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
 
 // 0 or errno.
 int write_all(int fd, std::string_view text) noexcept {
@@ -45,15 +30,15 @@ int write_all(int fd, std::string_view text) noexcept {
 // 0 or errno. What is no file of its own kind of storage (a terminal, a pipe) has no fsync.
 int write_in_place(const std::filesystem::path& path, std::string_view text) noexcept {
   const descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return fd.get() < 0 ? errno : write_all(fd.get(), text);
+  return fd.number() < 0 ? errno : write_all(fd.number(), text);
 }
 
 int write_new(const std::filesystem::path& path, std::string_view text) noexcept {
   const descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
-  if (fd.get() < 0) return errno;
-  if (const int refused = write_all(fd.get(), text)) return refused;
+  if (fd.number() < 0) return errno;
+  if (const int refused = write_all(fd.number(), text)) return refused;
   // Without it, a machine that stops now could keep the new name but not the new contents.
-  return ::fsync(fd.get()) == 0 ? 0 : errno;
+  return ::fsync(fd.number()) == 0 ? 0 : errno;
 }
 
 int replace(const std::filesystem::path& path, std::string_view text) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "lib/base/descriptor.h"
 #include "lib/result/names.h"
 #include "lib/result/result.h"
 
@@ -305,17 +306,16 @@ run parse(std::string_view text) {
 
 // The contents, or errno.
 std::expected<std::string, int> contents(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::unexpected(errno);
+  const descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::unexpected(errno);
   std::string text;
   std::array<char, 1 << 16> part{};
   ssize_t size = 0;
-  while ((size = ::read(fd, part.data(), part.size())) > 0 || (size < 0 && errno == EINTR)) {
+  while ((size = ::read(fd.number(), part.data(), part.size())) > 0 ||
+         (size < 0 && errno == EINTR)) {
     if (size > 0) text.append(part.data(), static_cast<std::size_t>(size));
   }
-  const int refused = size < 0 ? errno : 0;
-  ::close(fd);
-  if (refused != 0) return std::unexpected(refused);
+  if (size < 0) return std::unexpected(errno);
   return text;
 }
 
