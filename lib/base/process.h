@@ -16,6 +16,9 @@ namespace shmark {
 // there is no such process. A zombie is still there. Source: proc_pid_stat(5), field 22.
 [[nodiscard]] std::optional<std::uint64_t> start_ticks(pid_t process) noexcept;
 
+// Whether the process is over: there is none, or a zombie that nobody has waited for yet.
+[[nodiscard]] bool has_ended(pid_t process) noexcept;
+
 // How often this process descends from a fork since the program began: changes in every child, so
 // that what is recorded with it can be told from the parent's. Costs one load.
 [[nodiscard]] std::uint32_t fork_depth() noexcept;
