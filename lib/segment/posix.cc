@@ -16,11 +16,18 @@
 namespace shmark {
 namespace {
 
+constexpr mode_t others_write = S_IWGRP | S_IWOTH;
+
 std::string object_name(const segment_key& key) { return "/" + std::string(key.text().view()); }
 
 std::expected<descriptor, error> open_object(const segment_key& key, int flags, mode_t mode,
                                              const char* attempted) {
   if (!key.valid()) return failure(errc::invalid, attempted, key.space);
+  // Before there is anything: an object that is refused only afterwards would stay.
+  if ((mode & others_write) != 0) {
+    return failure(errc::denied, attempted, key.text(),
+                   "use a mode in which only the owner writes, such as 0600");
+  }
   descriptor opened(shm_open(object_name(key).c_str(), flags, mode));
   if (!opened) return system_failure(errno, attempted, key.text());
   return opened;
@@ -40,7 +47,7 @@ std::expected<void, error> refuse_others(const struct stat& status, const segmen
   if (status.st_uid != geteuid()) {
     return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
   }
-  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+  if ((status.st_mode & others_write) != 0) {
     return failure(errc::denied, "attach segment", key.text(),
                    "other users can write to it; chmod it to 0600");
   }
@@ -149,6 +156,7 @@ std::expected<posix_segment, error> posix_segment::fill(int object, const segmen
 }
 
 std::expected<void, error> posix_segment::remove(const segment_key& key) {
+  if (!key.valid()) return failure(errc::invalid, "remove segment", key.space);
   if (shm_unlink(object_name(key).c_str()) != 0) {
     return system_failure(errno, "remove segment", key.text());
   }

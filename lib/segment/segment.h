@@ -71,9 +71,10 @@ template <class S>
 concept named_segment =
     segment<S> && S::can.named &&
     requires(const segment_key& key, std::size_t size, mode_t mode, segment_initializer init) {
-      // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`
-      // (the umask applies). Errors: exists, no_space, denied, invalid. Memory is reserved now:
-      // running out is an error here and never a SIGBUS later.
+      // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`, in
+      // which only the owner may write (of a POSIX object the umask takes away more). Errors:
+      // exists, no_space, denied, invalid. Memory is reserved now: running out is an error here and
+      // never a SIGBUS later.
       { S::create(key, size, mode) } -> std::same_as<std::expected<S, error>>;
       // Attaches one that is there. Refuses (denied) what belongs to another user or can be
       // written by one. Errors: not_found, denied.

@@ -30,21 +30,25 @@ key_t system_key(const segment_key& key) noexcept {
                          : static_cast<key_t>(key.number & 0x7fffffff);
 }
 
+// For calls by id, where EINVAL says that the id is no longer anybody's.
+std::unexpected<error> id_failure(int sys_errno, const char* attempted, const segment_key& key) {
+  return system_failure(sys_errno == EINVAL ? EIDRM : sys_errno, attempted, key.text());
+}
+
 std::expected<shmid_ds, error> status_of(int id, const segment_key& key) {
   shmid_ds status;
-  if (shmctl(id, IPC_STAT, &status) != 0) {
-    return system_failure(errno, "attach segment", key.text());
-  }
+  if (shmctl(id, IPC_STAT, &status) != 0) return id_failure(errno, "attach segment", key);
   return status;
 }
 
-// Whether the process that made the segment is gone: nobody has its number, or somebody who
+// Whether the process that made the segment is gone: it has ended, or its number belongs to one who
 // started after the segment was made. (Both times have whole seconds, so a number used again within
 // the same second looks alive; whoever waits for it has a deadline.)
 bool maker_is_gone(const shmid_ds& status) noexcept {
   if (status.shm_cpid == 0) return false;  // it lives in a PID namespace that we cannot see into
+  if (has_ended(status.shm_cpid)) return true;
   const auto started = start_ticks(status.shm_cpid);
-  if (!started) return true;
+  if (!started) return false;
   timespec now;
   timespec since_boot;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -65,16 +69,13 @@ std::expected<int, error> find(const segment_key& key) {
 std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(auto status, status_of(id, key));
   status.shm_perm.mode = static_cast<unsigned short>(mode);
-  if (shmctl(id, IPC_SET, &status) != 0) {
-    return system_failure(errno, "create segment", key.text());
-  }
+  if (shmctl(id, IPC_SET, &status) != 0) return id_failure(errno, "create segment", key);
   return {};
 }
 
 std::expected<void, error> remove_id(int id, const segment_key& key) {
-  // EINVAL: no such id any more.
-  if (shmctl(id, IPC_RMID, nullptr) == 0) return {};
-  return system_failure(errno == EINVAL ? EIDRM : errno, "remove segment", key.text());
+  if (shmctl(id, IPC_RMID, nullptr) != 0) return id_failure(errno, "remove segment", key);
+  return {};
 }
 
 // By its id, so that never another segment goes that took the key since.
@@ -98,9 +99,7 @@ std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& 
     return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
   }
   void* address = shmat(id, nullptr, 0);
-  if (address == reinterpret_cast<void*>(-1)) {
-    return system_failure(errno, "attach segment", key.text());
-  }
+  if (address == reinterpret_cast<void*>(-1)) return id_failure(errno, "attach segment", key);
   const auto detach = [](void* mapped, std::size_t) noexcept { shmdt(mapped); };
   return sysv_segment(mapping(address, status.shm_segsz, detach), key, id);
 }
