@@ -1,0 +1,361 @@
+// What every kind of segment promises (see lib/segment/segment.h); first creation has a file of its
+// own, segment_creation_test.cc.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/segment/segment.h"
+#include "tests/lib/segment/segments.h"
+#include "tests/support/child.h"
+#include "tests/support/steps.h"
+#include "tests/support/unique_space.h"
+
+namespace shmark {
+namespace {
+
+using support::child;
+using support::exited;
+using support::steps;
+
+constexpr mode_t owner_only = 0600;
+
+bool is_mapped(const void* address) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(address) / page * page;
+  return msync(reinterpret_cast<void*>(begin), page, MS_ASYNC) == 0;
+}
+
+// --- All kinds.
+
+template <class S>
+class SegmentConformance : public ::testing::Test {
+ protected:
+  // A segment whose name, if it has one, is gone already.
+  static std::expected<S, error> make(std::size_t size) {
+    if constexpr (S::can.named) {
+      const own_key<S> key;
+      return S::create(key, size, owner_only);
+    } else {
+      return S::create(size);
+    }
+  }
+};
+TYPED_TEST_SUITE(SegmentConformance, all_segments, name_of_segment);
+
+TYPED_TEST(SegmentConformance, IsZeroFilledPageAlignedAndAsLargeAsAsked) {
+  for (const std::size_t size : {1u, 4096u, 5000u, 1u << 20}) {
+    const auto made = this->make(size);
+    ASSERT_TRUE(made) << made.error().message();
+    const auto bytes = made->bytes();
+    EXPECT_GE(bytes.size(), size);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % 4096, 0u);
+    EXPECT_TRUE(std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; }));
+  }
+}
+
+TYPED_TEST(SegmentConformance, OfSizeZeroIsInvalid) {
+  EXPECT_EQ(outcome(this->make(0)), "invalid");
+}
+
+TYPED_TEST(SegmentConformance, ThatDoesNotFitIsNoSpace) {
+  struct statvfs shm;
+  ASSERT_EQ(statvfs("/dev/shm", &shm), 0);
+  // A file system without a limit would try, and take the machine down with it.
+  if (TypeParam::kind == "posix" && shm.f_blocks == 0) return;
+  EXPECT_EQ(outcome(this->make(std::size_t{1} << 62)), "no_space");
+}
+
+TYPED_TEST(SegmentConformance, IsSharedWithChildrenOfFork) {
+  auto made = this->make(sizeof(std::uint32_t));
+  ASSERT_TRUE(made);
+  numbers(*made)[0] = 7;
+  EXPECT_EQ(child::start([&] {
+              EXPECT_EQ(numbers(*made)[0], 7u);
+              numbers(*made)[0] = 8;
+            }).wait(),
+            exited(0));
+  EXPECT_EQ(numbers(*made)[0], 8u);
+}
+
+TYPED_TEST(SegmentConformance, StaysWhereItIsWhenItsHandleMoves) {
+  auto made = this->make(4096);
+  ASSERT_TRUE(made);
+  numbers(*made)[0] = 7;
+  const auto* const address = made->bytes().data();
+  std::optional<TypeParam> moved(*std::move(made));
+  EXPECT_EQ(moved->bytes().data(), address);
+  EXPECT_EQ(numbers(*moved)[0], 7u);
+  auto other = this->make(4096);
+  ASSERT_TRUE(other);
+  *other = *std::move(moved);
+  moved.reset();
+  EXPECT_EQ(other->bytes().data(), address);
+  EXPECT_EQ(numbers(*other)[0], 7u);
+}
+
+TYPED_TEST(SegmentConformance, IsUnmappedWithItsHandle) {
+  const void* address = nullptr;
+  {
+    const auto made = this->make(4096);
+    ASSERT_TRUE(made);
+    address = made->bytes().data();
+    EXPECT_TRUE(is_mapped(address));
+  }
+  EXPECT_FALSE(is_mapped(address));
+}
+
+// --- Those with names.
+
+template <class S>
+class NamedSegment : public ::testing::Test {};
+TYPED_TEST_SUITE(NamedSegment, named_segments, name_of_segment);
+
+TYPED_TEST(NamedSegment, ShowsAnUnrelatedProcessWhatIsWritten) {
+  const own_key<TypeParam> key;
+  steps step;
+  auto other = child::start([&] {  // started before, so that it inherits no mapping
+    step.await(1);
+    const auto attached = TypeParam::attach(key);
+    ASSERT_TRUE(attached) << attached.error().message();
+    EXPECT_EQ(numbers(*attached)[1000], 7u);
+    numbers(*attached)[1001] = 8;
+  });
+  const auto made = TypeParam::create(key, 5000, owner_only);
+  ASSERT_TRUE(made) << made.error().message();
+  numbers(*made)[1000] = 7;
+  step.reach(1);
+  EXPECT_EQ(other.wait(), exited(0));
+  EXPECT_EQ(numbers(*made)[1001], 8u);
+}
+
+TYPED_TEST(NamedSegment, OutlivesTheProcessThatMadeIt) {
+  const own_key<TypeParam> key;
+  auto maker = child::start([&] {
+    const auto made = TypeParam::create(key, 5000, owner_only);
+    ASSERT_TRUE(made);
+    numbers(*made)[1] = 7;
+  });
+  EXPECT_EQ(maker.wait(), exited(0));
+  const auto attached = TypeParam::attach(key);
+  ASSERT_TRUE(attached) << attached.error().message();
+  EXPECT_GE(attached->bytes().size(), 5000u);
+  EXPECT_EQ(numbers(*attached)[1], 7u);
+}
+
+TYPED_TEST(NamedSegment, IsMadeOnlyWhereThereIsNone) {
+  const own_key<TypeParam> key;
+  const auto made = TypeParam::create(key, 4096, owner_only);
+  ASSERT_TRUE(made);
+  numbers(*made)[0] = 7;
+  EXPECT_EQ(outcome(TypeParam::create(key, 4096, owner_only)), "exists");
+  EXPECT_EQ(outcome(TypeParam::create(key, 1 << 20, owner_only)), "exists");
+  const auto attached = TypeParam::attach(key);
+  ASSERT_TRUE(attached) << "a refused creation removed it";
+  EXPECT_EQ(numbers(*attached)[0], 7u);
+}
+
+TYPED_TEST(NamedSegment, IsNotFoundWhereThereIsNone) {
+  const own_key<TypeParam> key;
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "not_found");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+}
+
+TYPED_TEST(NamedSegment, LosesItsNameWhenRemovedAndStaysMapped) {
+  const own_key<TypeParam> key;
+  const auto made = TypeParam::create(key, 4096, owner_only);
+  const auto attached = TypeParam::attach(key);
+  ASSERT_TRUE(made && attached);
+  ASSERT_EQ(outcome(TypeParam::remove(key)), "ok");
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "not_found");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+  numbers(*made)[0] = 7;
+  EXPECT_EQ(numbers(*attached)[0], 7u);
+  const auto next = TypeParam::create(key, 4096, owner_only);
+  ASSERT_TRUE(next) << next.error().message();
+  EXPECT_EQ(numbers(*next)[0], 0u);
+  EXPECT_EQ(numbers(*attached)[0], 7u);
+}
+
+TYPED_TEST(NamedSegment, RefusesInvalidNamesAndMakesNothing) {
+  const auto fill_nothing = [](std::span<std::byte>) -> std::expected<void, error> { return {}; };
+  for (const std::string& space : {std::string(), std::string("a/b"), std::string("../a"),
+                                   std::string("a b"), std::string("ä"), std::string(64, 'a')}) {
+    const segment_key bad{space, 1};
+    EXPECT_EQ(outcome(TypeParam::create(bad, 4096, owner_only)), "invalid") << space;
+    EXPECT_EQ(outcome(TypeParam::attach(bad)), "invalid") << space;
+    EXPECT_EQ(outcome(TypeParam::open_or_create(bad, 4096, owner_only, fill_nothing)), "invalid")
+        << space;
+    EXPECT_EQ(outcome(TypeParam::remove(bad)), "invalid") << space;
+  }
+}
+
+TYPED_TEST(NamedSegment, MayHaveANameOf63Characters) {
+  std::string space = support::unique_space();
+  space.resize(63, 'x');
+  const segment_key key = segment_key::random_in(space);
+  ASSERT_EQ(outcome(TypeParam::create(key, 4096, owner_only)), "ok");
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "ok");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "ok");
+}
+
+TYPED_TEST(NamedSegment, HasOneWellKnownPlaceInEverySpace) {
+  const segment_key key{support::unique_space(), 0};
+  const segment_key other{support::unique_space(), 0};
+  ASSERT_EQ(outcome(TypeParam::create(key, 4096, owner_only)), "ok");
+  EXPECT_EQ(outcome(TypeParam::create(other, 4096, owner_only)), "ok");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "ok");
+  EXPECT_EQ(outcome(TypeParam::remove(other)), "ok");
+}
+
+TYPED_TEST(NamedSegment, ThatFailsToBeMadeLeavesNoName) {
+  const own_key<TypeParam> key;
+  EXPECT_NE(outcome(TypeParam::create(key, 0, owner_only)), "ok");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+  struct statvfs shm;
+  ASSERT_EQ(statvfs("/dev/shm", &shm), 0);
+  if (TypeParam::kind == "posix" && shm.f_blocks == 0) return;  // see ThatDoesNotFitIsNoSpace
+  EXPECT_EQ(outcome(TypeParam::create(key, std::size_t{1} << 62, owner_only)), "no_space");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+}
+
+TYPED_TEST(NamedSegment, IsThereOrNotWhileAnotherMakesAndRemovesIt) {
+  const own_key<TypeParam> key;
+  steps step;
+  auto other = child::start([&] {
+    while (step.now() == 0) {
+      EXPECT_EQ(outcome(TypeParam::create(key, 4096, owner_only)), "ok");
+      EXPECT_EQ(outcome(TypeParam::remove(key)), "ok");
+    }
+  });
+  for (int i = 0; i < 3000; ++i) {
+    const auto got = outcome(TypeParam::attach(key));
+    EXPECT_TRUE(got == "ok" || got == "not_found") << got;
+  }
+  step.reach(1);
+  EXPECT_EQ(other.wait(), exited(0));
+}
+
+// Makes one without asking the library, with what it would refuse.
+void make_by_hand(const posix_segment*, const segment_key& key, mode_t mode, uid_t owner) {
+  const std::string name = "/" + std::string(key.text().view());
+  const int object = shm_open(name.c_str(), O_CREAT | O_RDWR, mode);
+  EXPECT_EQ(ftruncate(object, 4096), 0);
+  EXPECT_EQ(fchmod(object, mode), 0);
+  // In a sandbox there may be no other user to give it to.
+  [[maybe_unused]] const auto given = fchown(object, owner, gid_t(-1));
+  close(object);
+}
+void make_by_hand(const sysv_segment*, const segment_key& key, mode_t mode, uid_t owner) {
+  const int id = shmget(static_cast<key_t>(key.number & 0x7fffffff), 4096,
+                        IPC_CREAT | IPC_EXCL | static_cast<int>(mode));
+  shmid_ds status;
+  EXPECT_EQ(shmctl(id, IPC_STAT, &status), 0);
+  status.shm_perm.uid = owner;
+  [[maybe_unused]] const auto given = shmctl(id, IPC_SET, &status);
+}
+
+TYPED_TEST(NamedSegment, IsRefusedWhenOtherUsersCanWriteToIt) {
+  const TypeParam* const kind = nullptr;
+  for (const mode_t mode : {0660u, 0606u, 0666u}) {
+    const own_key<TypeParam> key;
+    make_by_hand(kind, key, mode, geteuid());
+    EXPECT_EQ(outcome(TypeParam::attach(key)), "denied") << std::oct << mode;
+    const auto opened =
+        TypeParam::open_or_create(key, 4096, owner_only, [](auto) -> std::expected<void, error> {
+          ADD_FAILURE() << "made anew";
+          return {};
+        });
+    EXPECT_EQ(outcome(opened), "denied") << std::oct << mode;
+    EXPECT_EQ(outcome(TypeParam::remove(key)), "ok") << "a refusal has removed it";
+  }
+}
+
+TYPED_TEST(NamedSegment, MayBeReadableForOthers) {
+  const own_key<TypeParam> key;
+  EXPECT_EQ(outcome(TypeParam::create(key, 4096, 0644)), "ok");
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "ok");
+}
+
+TYPED_TEST(NamedSegment, IsNotMadeWithAModeThatLetsOthersWrite) {
+  const mode_t mask = umask(0);
+  const own_key<TypeParam> key;
+  EXPECT_EQ(outcome(TypeParam::create(key, 4096, 0666)), "denied");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+  const auto opened = TypeParam::open_or_create(
+      key, 4096, 0660, [](auto) -> std::expected<void, error> { return {}; });
+  EXPECT_EQ(outcome(opened), "denied");
+  EXPECT_EQ(outcome(TypeParam::remove(key)), "not_found");
+  umask(mask);
+}
+
+TYPED_TEST(NamedSegment, IsRefusedWhenItBelongsToAnotherUser) {
+  constexpr uid_t nobody = 65534;
+  if (geteuid() != 0) return;  // nobody else could give it away
+  const TypeParam* const kind = nullptr;
+  const own_key<TypeParam> key;
+  EXPECT_EQ(child::start([&] {
+              make_by_hand(kind, key, owner_only, nobody);
+              const auto attached = TypeParam::attach(key);
+              // A sandbox may know one user only, and then it stayed ours.
+              EXPECT_TRUE(attached || attached.error().code == errc::denied);
+            }).wait(),
+            exited(0));
+}
+
+// --- Particular to one kind.
+
+TEST(PosixSegment, IsAnObjectOfThatNameWithThatModeAndTheUmask) {
+  const own_key<posix_segment> key;
+  const mode_t mask = umask(0077);
+  ASSERT_EQ(outcome(posix_segment::create(key, 5000, 0644)), "ok");
+  umask(mask);
+  struct stat status;
+  ASSERT_EQ(stat(("/dev/shm/" + std::string(key->text().view())).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  EXPECT_EQ(status.st_size, 5000);
+}
+
+TEST(PosixSegment, ListsTheNamesInASpace) {
+  const std::string space = support::unique_space();
+  const segment_key first{space, 0};
+  const segment_key second = segment_key::random_in(space);
+  ASSERT_EQ(outcome(posix_segment::create(first, 4096, owner_only)), "ok");
+  ASSERT_EQ(outcome(posix_segment::create(second, 4096, owner_only)), "ok");
+  auto names = posix_segment::names("shmark." + space);
+  std::ranges::sort(names);
+  EXPECT_EQ(names, (std::vector<std::string>{std::string(first.text().view()),
+                                             std::string(second.text().view())}));
+  EXPECT_EQ(outcome(posix_segment::remove(first)), "ok");
+  EXPECT_EQ(outcome(posix_segment::remove(second)), "ok");
+  EXPECT_TRUE(posix_segment::names("shmark." + space).empty());
+}
+
+TEST(PosixSegment, NeedsADescriptorAndSaysSoWhenThereIsNone) {
+  const own_key<posix_segment> key;
+  auto poor = child::start([&] {
+    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    setrlimit(RLIMIT_NOFILE, &none);
+    EXPECT_EQ(outcome(posix_segment::create(key, 4096, owner_only)), "no_space");
+  });
+  EXPECT_EQ(poor.wait(), exited(0));
+}
+
+}  // namespace
+}  // namespace shmark

@@ -1,0 +1,42 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lib/segment/segment.h"
+
+namespace shmark {
+namespace {
+
+std::string text_of(const segment_key& key) { return std::string(key.text().view()); }
+
+TEST(SegmentKey, IsShownAsInDevShm) {
+  EXPECT_EQ(text_of({"1000.demo", 0}), "shmark.1000.demo");
+  EXPECT_EQ(text_of({"1000.demo", 0x7f00aa}), "shmark.1000.demo.00000000007f00aa");
+}
+
+TEST(SegmentKey, FitsItsTextHoweverLongTheName) {
+  const std::string longest(63, 'x');
+  EXPECT_EQ(text_of({longest, ~std::uint64_t{0}}), "shmark." + longest + ".ffffffffffffffff");
+}
+
+TEST(SegmentKey, AllowsLettersDigitsDotsUnderscoresAndDashes) {
+  EXPECT_TRUE((segment_key{"aZ09._-", 0}.valid()));
+  EXPECT_TRUE((segment_key{std::string(63, 'a'), 0}.valid()));
+  EXPECT_FALSE((segment_key{std::string(64, 'a'), 0}.valid()));
+  EXPECT_FALSE((segment_key{std::string(1000, 'a'), 0}.valid()));
+  EXPECT_FALSE((segment_key{"", 0}.valid()));
+  for (const char* bad : {"a/b", "/", "a b", "a\n", "ä", "a:b"}) {
+    EXPECT_FALSE((segment_key{bad, 0}.valid())) << bad;
+  }
+}
+
+TEST(SegmentKey, DrawsAnotherNumberEveryTime) {
+  const auto first = segment_key::random_in("demo");
+  const auto second = segment_key::random_in("demo");
+  EXPECT_EQ(first.space.view(), "demo");
+  EXPECT_NE(first.number, second.number);
+  EXPECT_NE(first.number, 0u);
+}
+
+}  // namespace
+}  // namespace shmark
