@@ -75,7 +75,7 @@ std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, dead
   const auto clear = [&] {
     block.removed.store(1, std::memory_order_relaxed);
     block.word.fetch_or(detail::writing_bit, std::memory_order_release);  // no cached read hits now
-    for (std::size_t index : {0, 1}) discard(shared, index);
+    for (const std::size_t index : {0U, 1U}) discard(shared, index);
   };
   auto lock = Lock::attach(lock_state(block));
   auto got = lock ? lock->acquire(mode::exclusive, until)
@@ -171,7 +171,7 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto now, read(until));
   std::size_t allocated = attachment_->segment.bytes().size();
-  for (std::size_t index : {0, 1}) {
+  for (const std::size_t index : {0U, 1U}) {
     if (block_->sides[index].segment.load(std::memory_order_relaxed) == 0) continue;
     SHMARK_ASSIGN_OR_RETURN(const auto where, find(index));
     allocated += where.mapped->segment.bytes().size();
