@@ -1,0 +1,154 @@
+#include "lib/crew/run.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "lib/base/random.h"
+#include "lib/lock/sysv_semaphore.h"
+#include "lib/shm/domain.h"
+
+namespace shmark {
+namespace {
+
+constexpr std::string_view alive_suffix = ".alive";
+constexpr std::string_view run_prefix = "run-";
+constexpr std::size_t id_length = 16;
+constexpr char cell_magic[8] = {'s', 'h', 'm', 'a', 'r', 'k', 'L', '\n'};
+
+std::string object_prefix(std::string_view domain) { return "shmark." + detail::space_of(domain); }
+std::string alive_name(std::string_view domain) {
+  return object_prefix(domain).append(alive_suffix);
+}
+
+// The lock on a run's `.alive`, if nobody else has it. `domain` may be a new one, or a dead one's.
+std::expected<std::optional<descriptor>, error> take(std::string_view domain) {
+  const std::string name = "/" + alive_name(domain);
+  for (;;) {
+    descriptor object(shm_open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!object) return system_failure(errno, "begin a run", short_text(name));
+    if (flock(object.number(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+    struct stat status;
+    if (fstat(object.number(), &status) == 0 && status.st_nlink != 0) return object;
+    // Swept between our two calls: begin again.
+  }
+}
+
+// All objects of a run but `.alive`.
+std::vector<std::string> objects_of(std::string_view domain) {
+  auto names = posix_segment::names(object_prefix(domain));
+  std::erase(names, alive_name(domain));
+  return names;
+}
+
+// Frees what the lock in a cell has taken from the system. Only System V semaphores have anything.
+void destroy_lock_in(const std::string& name) {
+  const descriptor object(shm_open(("/" + name).c_str(), O_RDWR | O_CLOEXEC, 0));
+  struct stat status;
+  constexpr std::size_t needed = sizeof(detail::cell_header) + sizeof(sysv_semaphore::state);
+  if (!object || fstat(object.number(), &status) != 0 ||
+      static_cast<std::size_t>(status.st_size) < needed) {
+    return;
+  }
+  detail::cell_header header;
+  sysv_semaphore::state state;
+  if (pread(object.number(), &header, sizeof header, 0) != sizeof header ||
+      pread(object.number(), &state, sizeof state, sizeof header) != sizeof state ||
+      std::memcmp(header.magic, cell_magic, sizeof cell_magic) != 0 ||
+      sysv_semaphore::name != std::string_view(header.lock_name)) {
+    return;
+  }
+  sysv_semaphore::destroy(state);
+}
+
+// Removes a run's objects. Requires: its lock is held. Returns how many there were.
+std::size_t remove_objects(std::string_view domain) {
+  const auto before = objects_of(domain).size();
+  if (auto opened = shmark::domain<>::open_existing(domain)) {
+    static_cast<void>(opened->cleanup());  // what it cannot remove goes below
+  }
+  for (const auto& name : objects_of(domain)) {
+    destroy_lock_in(name);
+    shm_unlink(("/" + name).c_str());
+  }
+  return before;
+}
+
+std::vector<std::string> sweep() {
+  const std::string prefix = object_prefix(run_prefix);
+  std::set<std::string> domains;
+  for (const auto& name : posix_segment::names(prefix)) {
+    const auto id = name.substr(prefix.size(), id_length);
+    if (id.size() == id_length) domains.insert(std::string(run_prefix) + id);
+  }
+  std::vector<std::string> report;
+  for (const auto& domain : domains) {
+    const auto taken = take(domain);
+    if (!taken || !*taken) continue;  // it is alive
+    const auto count = remove_objects(domain);
+    shm_unlink(("/" + alive_name(domain)).c_str());
+    report.push_back(fmt::format(
+        "an earlier run, {}, was killed before it could clean up: removed {} object{} of its in "
+        "/dev/shm",
+        domain, count, count == 1 ? "" : "s"));
+  }
+  return report;
+}
+
+}  // namespace
+
+void detail::stamp(cell_header& header, std::string_view lock_name) noexcept {
+  std::copy_n(lock_name.begin(), std::min(lock_name.size(), sizeof header.lock_name - 1),
+              header.lock_name);
+  std::memcpy(header.magic, cell_magic, sizeof cell_magic);
+}
+
+run::run(std::string domain, descriptor alive, std::vector<std::string> swept) noexcept
+    : domain_(std::move(domain)),
+      alive_(std::move(alive)),
+      swept_(std::move(swept)),
+      owner_(getpid()) {}
+
+run::run(run&& other) noexcept
+    : domain_(std::move(other.domain_)),
+      alive_(std::move(other.alive_)),
+      swept_(std::move(other.swept_)),
+      owner_(std::exchange(other.owner_, 0)) {}
+
+run::~run() { end(); }
+
+std::expected<run, error> run::begin() {
+  auto swept = sweep();
+  for (;;) {
+    std::string domain = fmt::format("{}{:016x}", run_prefix, unpredictable_number());
+    SHMARK_ASSIGN_OR_RETURN(auto alive, take(domain));
+    if (alive) return run(std::move(domain), *std::move(alive), std::move(swept));
+  }
+}
+
+short_text run::space() const noexcept { return short_text(detail::space_of(domain_)); }
+
+std::vector<std::string> run::objects() const { return objects_of(domain_); }
+
+void run::end() noexcept {
+  if (owner_ != getpid()) return;
+  owner_ = 0;
+  try {
+    remove_objects(domain_);
+    shm_unlink(("/" + alive_name(domain_)).c_str());
+  } catch (const std::bad_alloc&) {
+    // The next run finds it.
+  }
+}
+
+}  // namespace shmark
