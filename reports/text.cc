@@ -71,6 +71,7 @@ std::string count(double number) {
 std::string percent(double share) { return fmt::format("{:.1f} %", share * 100); }
 
 std::string ratio(double value) {
+  if (value < 0.095) return fmt::format("{:.2g}", value);
   return value < 10 ? fmt::format("{:.2f}", value) : fmt::format("{:.3g}", value);
 }
 
@@ -110,7 +111,7 @@ std::string escape_html(std::string_view text) {
 }
 
 std::string escape_markdown(std::string_view text) {
-  constexpr std::string_view markup = "\\`*_{}[]()#+!|~@";
+  constexpr std::string_view markup = "\\`*_[]|~@";
   std::string out;
   for (const char byte : text) {
     if (byte == '<') {

@@ -25,7 +25,7 @@ enum class letters { unicode, ascii };
 // "92.5 %".
 [[nodiscard]] std::string percent(double share);
 
-// Two decimals near 1, otherwise three digits: "1.04", "12.5".
+// Two decimals near 1, otherwise two or three digits: "1.04", "12.5", "0.031".
 [[nodiscard]] std::string ratio(double value);
 
 // For HTML text and for attribute values in quotes. Control characters become U+FFFD.

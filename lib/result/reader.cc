@@ -161,6 +161,7 @@ void read_own_context(const node& from, context& about) {
 }
 
 context context_of(const node& from) {
+  from.require(from.value().is_object(), "an object");
   context about;
   about.schema = 0;
   about.date = text_or(from, "date", "");

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -72,7 +73,10 @@ int run(const options& chosen) {
   const auto done = compare(*baseline, *candidate, chosen.threshold);
   if (!done) return complain(done.error().message);
 
-  std::fputs(as_terminal_text(*done, *baseline, *candidate, terminal_colours()).c_str(), stdout);
+  const auto table = as_terminal_text(*done, *baseline, *candidate, terminal_colours());
+  if (std::fputs(table.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
+    return complain(system_error(errno, "print the table", "").message());
+  }
   if (auto saved = save(chosen.html, as_html(*done, *baseline, *candidate), "write page"); !saved) {
     return complain(saved.error().message());
   }

@@ -269,7 +269,8 @@ void add_limits(document& to, const page_run& run) {
 void add_others(document& to, const page_run& run) {
   const auto others = of_part(run, part::other);
   if (others.empty()) return;
-  to.begin_section(run.prefix + "Other benchmarks", "");
+  const bool all_of_it = others.size() == run.all.size();
+  to.begin_section(run.prefix + (all_of_it ? "Benchmarks" : "Other benchmarks"), "");
   constexpr std::size_t readable = 60;
   std::vector<std::string> families;
   for (const series* one : others) {
@@ -285,11 +286,12 @@ void add_others(document& to, const page_run& run) {
     std::ranges::copy_if(others, std::back_inserter(shown), [&](const series* one) {
       return together || one->parts.family == family;
     });
-    const std::string title = together ? "All" : family;
+    const std::string title = together ? "Time per operation" : family;
     if (shown.size() > readable) {
       to.add_table(time_table(shown, title));
     } else {
-      to.add_chart(time_chart(shown, title, !together), time_table(shown, title));
+      to.add_chart(time_chart(shown, title, !together),
+                   time_table(shown, "Real time per operation, over the repetitions"));
     }
   }
   to.end_section();

@@ -295,9 +295,14 @@ void add_warnings(document& to, std::span<const page_run> runs) {
 void add_highlights(document& to, std::span<const page_run> runs) {
   std::vector<highlight> all;
   add_survival(runs, all);
-  add_cached_read(runs, all);
-  add_lock_pair(runs, all);
-  add_contention(runs, all);
+  // Of several runs, which would it be?
+  const auto timed = std::ranges::count_if(
+      runs, [](const page_run& run) { return run.run->about.kind != result::run_kind::stress; });
+  if (timed == 1) {
+    add_cached_read(runs, all);
+    add_lock_pair(runs, all);
+    add_contention(runs, all);
+  }
   if (all.empty()) return;
   to.add_html("<dl class=\"highlights\">\n");
   for (const highlight& each : all) {

@@ -1,0 +1,55 @@
+#include "reports/text.h"
+
+#include <gtest/gtest.h>
+
+namespace shmark::reports {
+namespace {
+
+TEST(Text, WritesDurationsWithThreeDigitsInTheUnitThatSuits) {
+  EXPECT_EQ(duration(0), "0 ns");
+  EXPECT_EQ(duration(0.3141), "0.314 ns");
+  EXPECT_EQ(duration(2), "2.00 ns");
+  EXPECT_EQ(duration(15.25), "15.2 ns");
+  EXPECT_EQ(duration(999.4), "999 ns");
+  EXPECT_EQ(duration(999.6), "1.00 µs");
+  EXPECT_EQ(duration(4700), "4.70 µs");
+  EXPECT_EQ(duration(4700, letters::ascii), "4.70 us");
+  EXPECT_EQ(duration(1.5e6), "1.50 ms");
+  EXPECT_EQ(duration(1.5e12), "1500 s");
+}
+
+TEST(Text, WritesRatesSizesCountsSharesAndRatios) {
+  EXPECT_EQ(rate(28.4e6), "28.4 M/s");
+  EXPECT_EQ(rate(91240), "91.2 k/s");
+  EXPECT_EQ(bytes(56), "56 B");
+  EXPECT_EQ(bytes(65536), "64.0 KiB");
+  EXPECT_EQ(count(0), "0");
+  EXPECT_EQ(count(999), "999");
+  EXPECT_EQ(count(1840), "1,840");
+  EXPECT_EQ(count(-1234567), "-1,234,567");
+  EXPECT_EQ(percent(0.9249), "92.5 %");
+  EXPECT_EQ(ratio(1.041), "1.04");
+  EXPECT_EQ(ratio(123.4), "123");
+  EXPECT_EQ(ratio(1e-9), "1e-09");
+}
+
+TEST(Text, LeavesNoMarkupInHtml) {
+  EXPECT_EQ(escape_html("</script><b title='x' class=\"y\">&amp;"),
+            "&lt;/script&gt;&lt;b title=&#39;x&#39; class=&quot;y&quot;&gt;&amp;amp;");
+  EXPECT_EQ(escape_html(std::string_view("a\0b\x1b\n", 5)), "a\uFFFDb\uFFFD\n");
+  EXPECT_EQ(escape_html("µ✓"), "µ✓");
+}
+
+TEST(Text, KeepsAMarkdownCellOneCell) {
+  EXPECT_EQ(escape_markdown("a|b\n`c` *d* _e_ <img> [f](g) @h"),
+            "a\\|b \\`c\\` \\*d\\* \\_e\\_ &lt;img&gt; \\[f\\](g) \\@h");
+}
+
+TEST(Text, LetsNothingForeignCommandATerminal) {
+  EXPECT_EQ(printable("\x1b[31mred\a"), "?[31mred?");
+  EXPECT_EQ(printable("a\u009b31mb"), "a?31mb");
+  EXPECT_EQ(printable("µs \u00a0 ✓"), "µs \u00a0 ✓");
+}
+
+}  // namespace
+}  // namespace shmark::reports
