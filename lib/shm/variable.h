@@ -114,14 +114,17 @@ template <std::default_initializable T, class Backend>
 class variable<T, Backend>::transaction {
  public:
   transaction(transaction&& other) noexcept
-      : of_(std::exchange(other.of_, nullptr)), change_(std::move(other.change_)) {}
+      : of_(std::exchange(other.of_, nullptr)),
+        change_(std::move(other.change_)),
+        published_(other.published_) {}
   transaction& operator=(transaction&&) = delete;
   ~transaction() {
     // The copy may have been changed since the last commit; it must not be taken for the value.
     if (of_ != nullptr && !published_) of_->word_ = no_copy;
   }
 
-  // The value, to be read and changed. It is this process's own until commit().
+  // The value, to be read and changed. It is this process's own until commit(); ask again after
+  // that, since only then is it known that the copy may differ from what everybody sees.
   [[nodiscard]] T& value() noexcept {
     published_ = false;
     return of_->copy_;
