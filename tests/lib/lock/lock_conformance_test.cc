@@ -239,6 +239,9 @@ void count_signals(steps& into) {
 }
 
 TYPED_TEST(LockConformance, ASignalDoesNotEndTheWait) {
+#if defined(SHMARK_TSAN)
+  GTEST_SKIP() << "ThreadSanitizer holds signals back until the wait is over";
+#endif
   const shared_lock<TypeParam> lock;
   holder other(lock, mode::exclusive);
   steps step;

@@ -113,9 +113,9 @@ TEST(Context, HasTheSameFingerprintEveryTime) {
 
 TEST(Context, TellsASanitizerBuild) {
   const build_info build = this_context(run_kind::bench, "").build;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SHMARK_ASAN)
   EXPECT_EQ(build.sanitizer, sanitizer_kind::address);
-#elif defined(__SANITIZE_THREAD__)
+#elif defined(SHMARK_TSAN)
   EXPECT_EQ(build.sanitizer, sanitizer_kind::thread);
 #else
   EXPECT_EQ(build.sanitizer, sanitizer_kind::none);
