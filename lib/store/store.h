@@ -29,7 +29,9 @@
 //                     one (still mapped here); spare.segment := 0; spare.segment := a fresh number;
 //                     make the segment, stamp its header; copy what was written so far
 //   (7) removal       acquire exclusive; removed := 1 and word |= writing, for good; remove both
-//                     sides' segments; release; destroy the lock; remove the control segment
+//                     sides' segments; release; destroy the lock; remove the control segment. Once
+//                     removed is 1 anybody may finish, and whoever opens it does; should the lock
+//                     be gone by then, nothing is left that it guarded
 //
 // Invariants
 //   S1  The current side is written by nobody: a value is not there, or whole.
@@ -38,7 +40,7 @@
 //   S3  writing is up only while an exclusive holder lives, or until the first to acquire after its
 //       death. It goes up before the caller may write.
 //   S4  The serial counts the commits.
-//   S5  Repair may be cut short anywhere, and done again.
+//   S5  Repair and removal may be cut short anywhere, and done again.
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time. A copy
 // of a handle (copy()) shares its mappings and has its own lock handle: one for each thread, and
@@ -91,11 +93,14 @@ class store {
                                                           const store_options& options);
   // Opens the one that is there. Errors: not_found, denied, corrupt, mismatch.
   [[nodiscard]] static std::expected<store, error> attach(const segment_key& key);
-  // Opens it or makes it; however many start at once, it is made once.
+  // Opens it or makes it; however many start at once, it is made once. One whose removal was cut
+  // short is removed first. Errors: those of create() and attach(); timed_out, if somebody goes on
+  // holding what is being removed.
   [[nodiscard]] static std::expected<store, error> open_or_create(const segment_key& key,
                                                                   const store_options& options);
   // Removes it with all that it consists of; whoever has it open gets not_found from then on. Waits
-  // for its holder. May be cut short and done again. Errors: not_found, timed_out, denied.
+  // for its holder. May be cut short and done again. Errors: not_found, timed_out, denied,
+  // would_deadlock.
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until);
 
   // Removes what a create() that died midway has left, if anything. Requires: nobody has it open.
@@ -163,7 +168,13 @@ class store {
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
                                                                 Segment segment);
 
+  // (7), all of it; its first part, which requires exclusive; and the rest.
   static std::expected<void, error> remove(attachment& shared, deadline until);
+  static void empty(attachment& shared) noexcept;
+  static std::expected<void, error> bury(attachment& shared);
+  [[nodiscard]] static bool is_removed(const attachment& shared) noexcept {
+    return shared.block->removed.load(std::memory_order_acquire) != 0;
+  }
   // A lock's error, with the store's name.
   [[nodiscard]] static std::unexpected<error> about(const segment_key& key, error why) noexcept {
     why.object = key.text();

@@ -32,19 +32,26 @@ auto store<Segment, Lock>::create(const segment_key& key, const store_options& o
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store, error> {
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
-  return handle_to(std::move(shared));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  auto handle = handle_to(shared);
+  // Should its remover have died, this does the rest; should it live, it does so itself.
+  if (!handle && is_removed(*shared)) static_cast<void>(remove(*shared, deadline::none()));
+  return handle;
 }
 
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
   if (options.capacity < 256) return failure(errc::invalid, "create store", key.text());
-  SHMARK_ASSIGN_OR_RETURN(
-      auto segment,
-      Segment::open_or_create(key, segment_size(options), private_mode, initializer(options)));
-  SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
-  return handle_to(std::move(shared));
+  for (;;) {
+    SHMARK_ASSIGN_OR_RETURN(
+        auto segment,
+        Segment::open_or_create(key, segment_size(options), private_mode, initializer(options)));
+    SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+    auto handle = handle_to(shared);
+    if (handle || !is_removed(*shared)) return handle;
+    SHMARK_RETURN_IF_ERROR(remove(*shared, deadline::after(removal_patience)));
+  }
 }
 
 template <named_segment Segment, lock Lock>
@@ -58,8 +65,13 @@ auto store<Segment, Lock>::open(const segment_key& key, Segment segment)
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::handle_to(std::shared_ptr<attachment> shared)
     -> std::expected<store, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto lock, Lock::attach(lock_state(*shared->block)));
-  return store(std::move(shared), std::move(lock));
+  auto lock = Lock::attach(lock_state(*shared->block));
+  // Asked after: a removal takes the lock away last.
+  if (is_removed(*shared)) {
+    return failure(errc::not_found, "use store", shared->key.text(), "it has been removed");
+  }
+  if (!lock) return about(shared->key, lock.error());
+  return store(std::move(shared), *std::move(lock));
 }
 
 template <named_segment Segment, lock Lock>
@@ -71,25 +83,38 @@ std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, 
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until) {
-  control& block = *shared.block;
-  const auto clear = [&] {
-    block.removed.store(1, std::memory_order_relaxed);
-    block.word.fetch_or(detail::writing_bit, std::memory_order_release);  // no cached read hits now
-    for (const std::size_t index : {0U, 1U}) discard(shared, index);
-  };
-  auto lock = Lock::attach(lock_state(block));
-  auto got = lock ? lock->acquire(mode::exclusive, until)
-                  : std::expected<acquired, error>(std::unexpect, lock.error());
-  if (got) {
+  auto lock = Lock::attach(lock_state(*shared.block));
+  if (!lock) {
+    // The lock itself is gone: an earlier removal was cut short, or somebody took its semaphores.
+    if (lock.error().code != errc::not_found && !is_removed(shared)) {
+      return about(shared.key, lock.error());
+    }
+    empty(shared);
+  } else if (const auto got = lock->acquire(mode::exclusive, until); got) {
     const held<Lock> holding(*lock, mode::exclusive);
-    clear();
+    empty(shared);
   } else if (got.error().code == errc::not_found) {
-    clear();  // the lock itself is gone: an earlier removal was cut short
+    empty(shared);  // gone while we waited
   } else {
     return about(shared.key, got.error());
   }
-  Lock::destroy(lock_state(block));
-  return shared.segment.unlink();
+  return bury(shared);
+}
+
+template <named_segment Segment, lock Lock>
+void store<Segment, Lock>::empty(attachment& shared) noexcept {
+  shared.block->removed.store(1, std::memory_order_release);
+  // Never taken down again, so that no cached read hits.
+  shared.block->word.fetch_or(detail::writing_bit, std::memory_order_release);
+  for (const std::size_t index : {0U, 1U}) discard(shared, index);
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::bury(attachment& shared) {
+  Lock::destroy(lock_state(*shared.block));
+  auto done = shared.segment.unlink();
+  if (!done && done.error().code == errc::not_found) return {};  // somebody did it with us
+  return done;
 }
 
 template <named_segment Segment, lock Lock>
