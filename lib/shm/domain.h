@@ -13,6 +13,8 @@
 // Protocol. All changes happen under the registry's exclusive lock.
 //   create  entry {number, making}, commit; make the store; entry.state := ready, commit
 //   remove  entry.state := removing, commit; remove the store; erase the entry, commit
+//   clean up  remove all entries, then the registry itself without letting go of its lock: nobody
+//             can make an entry in between, nor in a registry that is gone
 // Invariants
 //   D1  Every store of the domain is named by an entry, from before it is made until after it has
 //       gone: a death at any instruction leaks nothing.
@@ -95,7 +97,8 @@ class domain {
   [[nodiscard]] std::expected<std::map<std::string, entry>, error> list();
 
   // Removes all variables and the registry. Carries on past what it cannot remove; the first such
-  // error is returned, and the registry then stays. The handle is of no use after.
+  // error is returned, and the registry then stays. Otherwise the handle is of no use after. It is
+  // no error if somebody has done so already.
   [[nodiscard]] std::expected<void, error> cleanup();
 
  private:

@@ -113,17 +113,20 @@ auto domain<Backend>::list() -> std::expected<std::map<std::string, entry>, erro
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::cleanup() {
-  std::expected<void, error> outcome;
-  if (auto change = registry_.transact(); change) {
-    const entries all = change->value();
-    for (const auto& [name, about] : all) {
-      if (auto done = remove_entry(*change, name); !done && outcome) outcome = done;
-    }
-  } else if (change.error().code != errc::not_found) {  // else a removal was cut short
-    outcome = std::unexpected(change.error());
+  auto change = registry_.transact();
+  if (!change) {
+    if (change.error().code != errc::not_found) return std::unexpected(change.error());
+    // Removed, if not to the end; the attempt to open it does the rest. What is there now under the
+    // same key, if anything, is a new registry and not ours to remove.
+    static_cast<void>(store_type::attach(key_));
+    return {};
   }
-  if (!outcome) return outcome;
-  return store_type::remove(key_, deadline::after(removal_patience));
+  std::expected<void, error> outcome;
+  const entries all = change->value();
+  for (const auto& [name, about] : all) {
+    if (auto done = remove_entry(*change, name); !done && outcome) outcome = done;
+  }
+  return outcome ? change->remove() : outcome;
 }
 
 }  // namespace shmark

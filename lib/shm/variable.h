@@ -142,6 +142,13 @@ class variable<T, Backend>::transaction {
     return {};
   }
 
+  // Removes the variable's store, before anybody else gets the lock: for what its contents decide.
+  // The transaction is of no use after. Errors: denied.
+  [[nodiscard]] std::expected<void, error> remove() {
+    published_ = false;
+    return change_.remove();
+  }
+
  private:
   friend class variable;
   transaction(variable& of, typename store_type::transaction change) noexcept

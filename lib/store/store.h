@@ -258,6 +258,10 @@ class store<Segment, Lock>::transaction final : private sink {
   // published, and the output is empty.
   [[nodiscard]] std::expected<void, error> commit();
 
+  // Removes the store with all that it consists of, before anybody else gets the lock. The
+  // transaction is of no use after. Errors: denied.
+  [[nodiscard]] std::expected<void, error> remove();
+
  private:
   friend class store;
   transaction(store& of, held<Lock> lock, place current, std::size_t length, std::uint64_t word,

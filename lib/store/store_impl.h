@@ -331,4 +331,14 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit() {
   return {};
 }
 
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::remove() {
+  empty(*store_->attachment_);
+  writing_ = false;  // what has gone up stays up
+  {
+    const auto released = std::move(lock_);
+  }
+  return bury(*store_->attachment_);
+}
+
 }  // namespace shmark
