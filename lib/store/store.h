@@ -255,7 +255,7 @@ class store<Segment, Lock>::transaction final : private sink {
 
   // Publishes what was written to output(). The lock is still held, bytes() is what was published,
   // and another value may follow. Errors: no_space, if the output failed to grow: nothing is
-  // published, and the output is empty.
+  // published, and the output is empty, as after clear().
   [[nodiscard]] std::expected<void, error> commit();
 
   // Removes the store with all that it consists of, before anybody else gets the lock. The
@@ -282,6 +282,13 @@ class store<Segment, Lock>::transaction final : private sink {
 
   [[nodiscard]] std::size_t spare_index() const noexcept {
     return (detail::serial_of(word_) + 1) % 2;
+  }
+  // Whether the output's memory is not the spare side's any more: growing failed after the old
+  // segment had gone, and then the output was cleared and written again.
+  [[nodiscard]] bool spare_is_lost() const noexcept {
+    const side& spare = store_->block_->sides[spare_index()];
+    if (spare_place_.mapped == nullptr) return spare.segment.load(std::memory_order_relaxed) != 0;
+    return spare.generation.load(std::memory_order_relaxed) != spare_place_.mapped->generation;
   }
   std::expected<std::span<std::byte>, error> grow(std::size_t size) override;
   [[nodiscard]] std::expected<void, error> move_spare(std::size_t size);

@@ -299,13 +299,18 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit() {
   // A value that is this much smaller than its segment gives the segment back.
   constexpr std::size_t waste = 4;
   control& block = *store_->block_;
-  if (sink::failure()) {
-    const error why = *sink::failure();
-    spare_place_ = store_->buffer_of(spare_index());
-    sink::restart(spare_place_.bytes);
-    return std::unexpected(why);
-  }
   const std::size_t length = sink::bytes().size();
+  std::expected<void, error> written;
+  if (sink::failure()) {
+    written = std::unexpected(*sink::failure());
+  } else if (spare_is_lost()) {
+    written = move_spare(length);
+  }
+  if (!written) {
+    spare_place_ = store_->buffer_of(spare_index());  // which is all that is left to the side
+    sink::restart(spare_place_.bytes);
+    return written;
+  }
   const auto too_large = [&](const place& where) {
     return where.mapped != nullptr && where.bytes.size() > waste * length;
   };
