@@ -78,7 +78,7 @@ constexpr mode_t private_mode = 0600;
 constexpr auto removal_patience = std::chrono::seconds(10);
 
 struct store_options {
-  std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; at least 256
+  std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; 256 to 2^60
   bool has_checksum = true;     // verify contents at each read: about 0.2 ns a byte
 };
 
@@ -162,6 +162,9 @@ class store {
   }
   static std::size_t segment_size(const store_options& options) noexcept {
     return sizeof(control) + 2 * options.capacity;
+  }
+  static bool in_range(const store_options& options) noexcept {
+    return options.capacity >= 256 && options.capacity <= std::size_t{1} << 60;
   }
   static segment_initializer initializer(const store_options& options);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);

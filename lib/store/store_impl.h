@@ -18,14 +18,14 @@ segment_initializer store<Segment, Lock>::initializer(const store_options& optio
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
-  if (options.capacity < 256) return failure(errc::invalid, "create store", key.text());
+  if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
   auto made = [&]() -> std::expected<store, error> {
     SHMARK_RETURN_IF_ERROR(initializer(options)(segment.bytes()));
     SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
     return handle_to(std::move(shared));
   }();
-  if (!made) static_cast<void>(Segment::remove(key));
+  if (!made) remove_unfinished(key);  // with what its lock has taken from the system
   return made;
 }
 
@@ -42,7 +42,7 @@ auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
-  if (options.capacity < 256) return failure(errc::invalid, "create store", key.text());
+  if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
   for (;;) {
     SHMARK_ASSIGN_OR_RETURN(
         auto segment,
