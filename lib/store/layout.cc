@@ -30,7 +30,7 @@ void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
   block.word.store(word_of(1), std::memory_order_relaxed);
 }
 
-std::expected<control*, error> examine(std::span<std::byte> segment, std::string_view lock_name,
+std::expected<examined, error> examine(std::span<std::byte> segment, std::string_view lock_name,
                                        std::size_t lock_size, short_text object) noexcept {
   constexpr const char* attempted = "use store";
   if (segment.size() < sizeof(control)) {
@@ -46,11 +46,15 @@ std::expected<control*, error> examine(std::span<std::byte> segment, std::string
   if (block->lock_name != padded(lock_name) || block->lock_size != lock_size) {
     return failure(errc::mismatch, attempted, object, "it was made with another kind of lock");
   }
-  if (block->segment_size > segment.size() || block->capacity > segment.size() ||
-      sizeof(control) + 2 * block->capacity > segment.size() || block->has_checksum > 1) {
+  // Once: what is checked must be what is used.
+  const std::uint64_t capacity = std::atomic_ref(block->capacity).load(std::memory_order_relaxed);
+  const std::uint32_t checked =
+      std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
+  if (block->segment_size > segment.size() || capacity > segment.size() ||
+      sizeof(control) + 2 * capacity > segment.size() || checked > 1) {
     return failure(errc::corrupt, attempted, object);
   }
-  return block;
+  return examined{block, static_cast<std::size_t>(capacity), checked != 0};
 }
 
 bool may_be_unfinished(std::span<const std::byte> segment) noexcept {

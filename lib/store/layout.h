@@ -77,8 +77,15 @@ constexpr std::uint64_t writing_bit = 1;
 void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
            std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept;
 
+// A control block that was found to be in order, with copies of what must not change after.
+struct examined {
+  control* block;
+  std::size_t capacity;
+  bool has_checksum;
+};
+
 // Checks all of that in a segment that is about to be used. Errors: corrupt, mismatch.
-[[nodiscard]] std::expected<control*, error> examine(std::span<std::byte> segment,
+[[nodiscard]] std::expected<examined, error> examine(std::span<std::byte> segment,
                                                      std::string_view lock_name,
                                                      std::size_t lock_size,
                                                      short_text object) noexcept;

@@ -144,11 +144,17 @@ class store {
   };
   // What the handles of one process share.
   struct attachment {
-    attachment(segment_key its_key, Segment its_segment, control* its_block)
-        : key(its_key), segment(std::move(its_segment)), block(its_block) {}
+    attachment(segment_key its_key, Segment its_segment, const detail::examined& found)
+        : key(its_key),
+          segment(std::move(its_segment)),
+          block(found.block),
+          capacity(found.capacity),
+          has_checksum(found.has_checksum) {}
     segment_key key;
     Segment segment;
     control* block;
+    std::size_t capacity;  // as examined: what lies in the block may be damaged later
+    bool has_checksum;
     std::mutex guard;                            // of:
     std::array<std::shared_ptr<data>, 2> sides;  // the data segments met last
   };

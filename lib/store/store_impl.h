@@ -57,9 +57,10 @@ auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_op
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::open(const segment_key& key, Segment segment)
     -> std::expected<std::shared_ptr<attachment>, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto* block, detail::examine(segment.bytes(), Lock::name,
-                                                       sizeof(typename Lock::state), key.text()));
-  return std::make_shared<attachment>(key, std::move(segment), block);
+  SHMARK_ASSIGN_OR_RETURN(
+      const auto found,
+      detail::examine(segment.bytes(), Lock::name, sizeof(typename Lock::state), key.text()));
+  return std::make_shared<attachment>(key, std::move(segment), found);
 }
 
 template <named_segment Segment, lock Lock>
@@ -160,7 +161,7 @@ auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error
         const side& described = block_->sides[current];
         const auto length = static_cast<std::size_t>(described.length);
         if (length > where.bytes.size() ||
-            (block_->has_checksum != 0 && length != 0 &&
+            (attachment_->has_checksum && length != 0 &&
              detail::checksum(where.bytes.first(length)) != described.checksum)) {
           return failure(errc::corrupt, "read store", attachment_->key.text());
         }
@@ -227,8 +228,8 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
 
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::buffer_of(std::size_t index) const noexcept -> place {
-  return {attachment_->segment.bytes().subspan(sizeof(control) + index * block_->capacity,
-                                               block_->capacity),
+  return {attachment_->segment.bytes().subspan(sizeof(control) + index * attachment_->capacity,
+                                               attachment_->capacity),
           nullptr};
 }
 
@@ -255,7 +256,7 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     -> std::expected<place, error> {
   discard(*attachment_, index);
-  if (size <= block_->capacity) return buffer_of(index);
+  if (size <= attachment_->capacity) return buffer_of(index);
   side& spare = block_->sides[index];
   for (;;) {
     const auto key = segment_key::random_in(attachment_->key.space);
@@ -314,14 +315,14 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit() {
   const auto too_large = [&](const place& where) {
     return where.mapped != nullptr && where.bytes.size() > waste * length;
   };
-  if (length <= block.capacity && too_large(spare_place_)) {
+  if (length <= store_->attachment_->capacity && too_large(spare_place_)) {
     SHMARK_RETURN_IF_ERROR(move_spare(length));
   }
   side& published = block.sides[spare_index()];
   published.length = length;
   published.references = 0;
   published.checksum =
-      block.has_checksum != 0 ? detail::checksum(spare_place_.bytes.first(length)) : 0;
+      store_->attachment_->has_checksum ? detail::checksum(spare_place_.bytes.first(length)) : 0;
   word_ = detail::word_of(detail::serial_of(word_) + 1);
   block.word.store(word_, std::memory_order_release);
   writing_ = false;
