@@ -71,17 +71,19 @@ class variable {
     return fetch(until);
   }
 
-  // Replaces the value. Errors: those of the lock, no_space (the old value stays).
+  // Replaces the value, even one that fails its checksum. Errors: those of the lock, no_space (the
+  // old value stays), not_found.
   [[nodiscard]] std::expected<void, error> write(const T& value,
                                                  deadline until = deadline::never());
 
   // Takes the exclusive lock, lets `change` work on the value, publishes. `change` is called with a
   // T&, and returns nothing, or whether to publish. If it throws, nothing is published and the
-  // exception goes on to the caller. Errors: as write().
+  // exception goes on to the caller. Errors: as write(), and corrupt.
   template <std::invocable<T&> F>
   [[nodiscard]] std::expected<void, error> update(F&& change, deadline until = deadline::never());
 
-  // Several operations under one exclusive lock, published by commit(). Errors: those of the lock.
+  // Several operations under one exclusive lock, published by commit(). Errors: those of the lock,
+  // corrupt, not_found.
   [[nodiscard]] std::expected<transaction, error> transact(deadline until = deadline::never());
 
   // Of the value in this handle's copy; 0 if it has none.
@@ -197,6 +199,7 @@ auto variable<T, Backend>::transact(deadline until) -> std::expected<transaction
   if (change.word() == word_) {
     ++hits_;
   } else {
+    SHMARK_RETURN_IF_ERROR(change.verify());
     SHMARK_RETURN_IF_ERROR(decode(change.bytes(), change.word()));
   }
   return transaction(*this, std::move(change));

@@ -198,6 +198,11 @@ class store {
   // or the store being removed. Can be cut short anywhere and done again.
   static void discard(attachment& shared, std::size_t index) noexcept;
 
+  // Whether a side's bytes have their checksum, if the store has any. Requires: the lock.
+  [[nodiscard]] bool is_whole(std::size_t index, std::span<const std::byte> bytes) const noexcept {
+    return !attachment_->has_checksum || bytes.empty() ||
+           detail::checksum(bytes) == block_->sides[index].checksum;
+  }
   // Where a side's bytes are. Requires: the lock. Errors: corrupt, not_found.
   std::expected<place, error> find(std::size_t index) const;
   place buffer_of(std::size_t index) const noexcept;
@@ -255,6 +260,9 @@ class store<Segment, Lock>::transaction final : private sink {
     return current_.bytes.first(length_);
   }
   [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
+  // Whether bytes() have their checksum. Not asked by write(), because one who only replaces a
+  // value can replace a damaged one; do ask before decoding. Errors: corrupt.
+  [[nodiscard]] std::expected<void, error> verify() const;
 
   // Where to write the new value, all of it, from its beginning.
   [[nodiscard]] sink& output() noexcept {

@@ -158,11 +158,8 @@ auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error
       if ((word & detail::writing_bit) == 0) {
         const std::size_t current = detail::serial_of(word) % 2;
         SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
-        const side& described = block_->sides[current];
-        const auto length = static_cast<std::size_t>(described.length);
-        if (length > where.bytes.size() ||
-            (attachment_->has_checksum && length != 0 &&
-             detail::checksum(where.bytes.first(length)) != described.checksum)) {
+        const auto length = static_cast<std::size_t>(block_->sides[current].length);
+        if (length > where.bytes.size() || !is_whole(current, where.bytes.first(length))) {
           return failure(errc::corrupt, "read store", attachment_->key.text());
         }
         return snapshot(std::move(lock), std::move(where), length, word);
@@ -275,6 +272,12 @@ auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     spare.segment.store(0, std::memory_order_release);
     if (segment.error().code != errc::exists) return std::unexpected(segment.error());
   }
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::verify() const {
+  if (store_->is_whole(1 - spare_index(), bytes())) return {};
+  return shmark::failure(errc::corrupt, "read store", store_->attachment_->key.text());
 }
 
 template <named_segment Segment, lock Lock>
