@@ -114,9 +114,10 @@ class store {
     return block_->word.load(std::memory_order_acquire);
   }
 
-  // The current value, under the shared lock. Errors: those of the lock, corrupt, not_found.
+  // The current value, under the shared lock. Errors: those of the lock; not_found, if the store
+  // has been removed; corrupt, if it is damaged or its data segment has gone; no_space.
   [[nodiscard]] std::expected<snapshot, error> read(deadline until = deadline::never());
-  // The exclusive lock, and the right to write one new value. Errors: those of the lock, not_found.
+  // The exclusive lock, and the right to write one new value. Errors: as read().
   [[nodiscard]] std::expected<transaction, error> write(deadline until = deadline::never());
 
   struct statistics {
@@ -203,7 +204,7 @@ class store {
     return !attachment_->has_checksum || bytes.empty() ||
            detail::checksum(bytes) == block_->sides[index].checksum;
   }
-  // Where a side's bytes are. Requires: the lock. Errors: corrupt, not_found.
+  // Where a side's bytes are. Requires: the lock. Errors: corrupt, denied, no_space.
   std::expected<place, error> find(std::size_t index) const;
   place buffer_of(std::size_t index) const noexcept;
   // Gives the spare side room for `size` bytes elsewhere: (6). What it held is gone, but for those

@@ -183,7 +183,7 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
   }
   auto spare = find(1 - current);
   if (!spare) {
-    // Somebody removed it behind our back; nothing of value was in it.
+    // A writer died while it gave it back, or it went by other means; nothing of value was in it.
     discard(*attachment_, 1 - current);
     spare = buffer_of(1 - current);
   }
@@ -196,8 +196,8 @@ auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, er
   std::size_t allocated = attachment_->segment.bytes().size();
   for (const std::size_t index : {0U, 1U}) {
     if (block_->sides[index].segment.load(std::memory_order_relaxed) == 0) continue;
-    SHMARK_ASSIGN_OR_RETURN(const auto where, find(index));
-    allocated += where.mapped->segment.bytes().size();
+    // The spare one's may be gone: a writer died while it gave it back.
+    if (const auto where = find(index)) allocated += where->mapped->segment.bytes().size();
   }
   return statistics{.serial = detail::serial_of(now.word()),
                     .length = now.bytes().size(),
@@ -240,11 +240,16 @@ auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place,
   const std::uint64_t generation = which.generation.load(std::memory_order_relaxed);
   if (!met || met->generation != generation) {
     const segment_key key{attachment_->key.space, number};
-    SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-    if (!detail::is_data(segment.bytes(), attachment_->key.number, generation)) {
+    auto segment = Segment::attach(key);
+    if (!segment && segment.error().code == errc::not_found) {
+      return failure(errc::corrupt, "attach data segment", key.text(),
+                     "it has been removed by other means: remove and recreate the store");
+    }
+    if (!segment) return std::unexpected(segment.error());
+    if (!detail::is_data(segment->bytes(), attachment_->key.number, generation)) {
       return failure(errc::corrupt, "attach data segment", key.text());
     }
-    met = std::make_shared<data>(data{std::move(segment), generation});
+    met = std::make_shared<data>(data{*std::move(segment), generation});
   }
   return place{met->segment.bytes().subspan(sizeof(detail::data_header)), met};
 }
