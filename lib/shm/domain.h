@@ -109,9 +109,8 @@ class domain {
 
   domain(segment_key key, registry names) noexcept : key_(key), registry_(std::move(names)) {}
 
-  [[nodiscard]] static segment_key well_known(std::string_view name) {
-    return {short_text(detail::space_of(name)), 0};
-  }
+  // The registry's key. Errors: invalid.
+  [[nodiscard]] static std::expected<segment_key, error> well_known(std::string_view name);
   [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
     return {key_.space, number};
   }

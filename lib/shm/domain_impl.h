@@ -4,15 +4,25 @@
 namespace shmark {
 
 template <class Backend>
+std::expected<segment_key, error> domain<Backend>::well_known(std::string_view name) {
+  constexpr std::size_t longest = 40;
+  const segment_key key{short_text(detail::space_of(name)), 0};
+  if (name.empty() || name.size() > longest || !key.valid()) {
+    return failure(errc::invalid, "open domain", name, "use 1 to 40 of A-Z a-z 0-9 . _ -");
+  }
+  return key;
+}
+
+template <class Backend>
 std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name) {
-  const auto key = well_known(name);
+  SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
   SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::open_or_create(key, {}));
   return domain(key, registry(std::move(bytes)));
 }
 
 template <class Backend>
 std::expected<domain<Backend>, error> domain<Backend>::open_existing(std::string_view name) {
-  const auto key = well_known(name);
+  SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
   SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key));
   return domain(key, registry(std::move(bytes)));
 }
