@@ -64,6 +64,7 @@
 
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
+#include "lib/base/process.h"
 #include "lib/codec/codec.h"
 #include "lib/lock/lock.h"
 #include "lib/segment/segment.h"
@@ -250,10 +251,14 @@ class store<Segment, Lock>::transaction final : private sink {
         length_(other.length_),
         word_(other.word_),
         spare_place_(std::move(other.spare_place_)),
+        since_fork_(other.since_fork_),
         writing_(std::exchange(other.writing_, false)) {}
   transaction& operator=(transaction&&) = delete;
   ~transaction() {
-    if (writing_) store_->block_->word.store(word_, std::memory_order_release);
+    // A forked child's copy of it ends nothing: it is its parent who writes.
+    if (writing_ && since_fork_ == fork_depth()) {
+      store_->block_->word.store(word_, std::memory_order_release);
+    }
   }
 
   // The value as it is without this transaction's changes, and its word once committed.
@@ -317,6 +322,7 @@ class store<Segment, Lock>::transaction final : private sink {
   std::size_t length_;
   std::uint64_t word_;  // without the writing bit
   place spare_place_;
+  std::uint32_t since_fork_ = fork_depth();
   bool writing_ = false;
 };
 
