@@ -67,6 +67,8 @@ bool may_be_unfinished(std::span<const std::byte> segment) noexcept {
 void stamp(data_header& header, std::uint64_t store, std::uint64_t generation) noexcept {
   header.store = store;
   header.generation = generation;
+  // Last, also if we die in between: see may_remove.
+  std::atomic_signal_fence(std::memory_order_release);
   header.magic = data_magic;
 }
 

@@ -213,11 +213,13 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
   // First, lest a process that has it mapped goes on using what has no name any more.
   which.generation.store(0, std::memory_order_release);
   const segment_key key{shared.key.space, number};
-  if (const auto there = Segment::attach(key); !there) {
-    static_cast<void>(Segment::remove(key));  // gone, or never made, or hardly
-  } else if (detail::may_remove(there->bytes(), shared.key.number)) {
-    static_cast<void>(there->unlink());
-  }  // else another program has taken the key: System V keys are few
+  const auto there = Segment::attach(key);
+  // Not so if another program has taken the key: System V keys are few.
+  const bool ours = !there || detail::may_remove(there->bytes(), shared.key.number);
+  const bool gone = there && ours && there->unlink();
+  // By name what could not be attached (never made, or hardly, or no descriptor is free) or
+  // unlinked as what it is.
+  if (ours && !gone) static_cast<void>(Segment::remove(key));
   which.segment.store(0, std::memory_order_release);
   const std::scoped_lock guard(shared.guard);
   shared.sides[index].reset();
