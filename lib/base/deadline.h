@@ -26,9 +26,11 @@ class deadline {
   [[nodiscard]] static constexpr deadline never() noexcept { return deadline(forever); }
   // Do not wait at all: would_block instead.
   [[nodiscard]] static constexpr deadline none() noexcept { return deadline(at_once); }
-  // Wait until `span` from now; at least 0.
+  // Wait until `span` from now; at least 0. What lies beyond the end of the clock is never().
   [[nodiscard]] static deadline after(std::chrono::nanoseconds span) noexcept {
-    return deadline(monotonic_ns() + (span.count() > 0 ? span.count() : 0));
+    const std::int64_t now_ns = monotonic_ns();
+    const std::int64_t span_ns = span.count() > 0 ? span.count() : 0;
+    return deadline(span_ns > forever - now_ns ? forever : now_ns + span_ns);
   }
 
   [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == forever; }
