@@ -35,6 +35,12 @@ class boost_text {
       detail::bytes_streambuf source(from);
       std::istream stream(&source);
       boost::archive::text_iarchive(stream, boost::archive::no_codecvt) >> into;
+      // A number that was cut short still reads as one. The archive ends in a newline: when that
+      // is there, nothing is missing before it.
+      if (source.sgetc() != '\n') {
+        throw boost::archive::archive_exception(
+            boost::archive::archive_exception::input_stream_error);
+      }
     });
   }
 };
