@@ -193,6 +193,19 @@ TYPED_TEST(NamedSegment, LosesItsNameWhenRemovedAndStaysMapped) {
   EXPECT_EQ(numbers(*attached)[0], 7u);
 }
 
+TYPED_TEST(NamedSegment, IsUnlinkedByItsHandleOnlyWhileTheNameIsStillItsOwn) {
+  const own_key<TypeParam> key;
+  const auto first = TypeParam::create(key, 4096, owner_only);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(outcome(first->unlink()), "ok");
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "not_found");
+  EXPECT_EQ(outcome(first->unlink()), "not_found");
+  const auto second = TypeParam::create(key, 4096, owner_only);
+  ASSERT_TRUE(second);
+  EXPECT_EQ(outcome(first->unlink()), "not_found");
+  EXPECT_EQ(outcome(TypeParam::attach(key)), "ok") << "took another's name away";
+}
+
 TYPED_TEST(NamedSegment, RefusesInvalidNamesAndMakesNothing) {
   const auto fill_nothing = [](std::span<std::byte>) -> std::expected<void, error> { return {}; };
   for (const std::string& space : {std::string(), std::string("a/b"), std::string("../a"),
