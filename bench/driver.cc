@@ -1,0 +1,197 @@
+#include "bench/driver.h"
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <map>
+
+#include "bench/catalog.h"
+#include "bench/table.h"
+#include "lib/base/interrupt.h"
+#include "lib/measure/clock.h"
+#include "lib/measure/fairness.h"
+
+namespace shmark::bench {
+namespace {
+
+// What a benchmark's repetitions measured beyond Google Benchmark's numbers, by name and in order.
+using measurements = std::map<std::string, std::vector<window_result>, std::less<>>;
+
+// Runs one benchmark case, once per call, as Google Benchmark's function.
+class measurer {
+ public:
+  measurer(const options& how, const run& owner) : how_(how), owner_(owner) {}
+
+  void measure(const benchmark_case& which, benchmark::State& state) {
+    how_.starting(which.name);
+    auto measured = window_of(which, state);
+    if (!measured) {
+      state.SkipWithError(measured.error().message().c_str());
+      if (!first_failure_) first_failure_ = measured.error();
+      return;
+    }
+    const auto operations = static_cast<benchmark::IterationCount>(measured->operations);
+    while (state.KeepRunningBatch(operations)) {
+      state.SetIterationTime(static_cast<double>(operations) / measured->ops_per_s);
+    }
+    taken_[which.name].push_back(*std::move(measured));
+  }
+
+  [[nodiscard]] const measurements& taken() const noexcept { return taken_; }
+  [[nodiscard]] const std::optional<error>& first_failure() const noexcept {
+    return first_failure_;
+  }
+
+ private:
+  std::expected<window_result, error> window_of(const benchmark_case& which,
+                                                benchmark::State& state) {
+    if (interrupted() != 0) return failure(errc::interrupted, "run", short_text(which.name));
+    SHMARK_ASSIGN_OR_RETURN(const auto work, which.make(owner_));
+    const window_options options{
+        .workers = {.size = which.workers, .kind = how_.kind, .pin = how_.pin},
+        .time_every = how_.time_every};
+    SHMARK_ASSIGN_OR_RETURN(
+        const auto crew,
+        window_crew::start(options, [&work](window_worker& self) { work->work(self); }));
+    SHMARK_ASSIGN_OR_RETURN(auto measured,
+                            crew->run(std::chrono::nanoseconds(std::llround(how_.window_s * 1e9))));
+    SHMARK_ASSIGN_OR_RETURN(const auto counters, work->conclude(measured));
+    for (const auto& [name, value] : counters) state.counters[name] = value;
+    state.counters["ops_per_s"] = measured.ops_per_s;
+    state.counters["p50_ns"] = static_cast<double>(measured.latency.quantile(0.5));
+    state.counters["p99_ns"] = static_cast<double>(measured.latency.quantile(0.99));
+    state.counters["max_ns"] = static_cast<double>(measured.latency.max());
+    state.counters["jain"] = jain_index(measured.worker_ops_per_s);
+    return measured;
+  }
+
+  const options& how_;
+  const run& owner_;
+  measurements taken_;
+  std::optional<error> first_failure_;
+};
+
+// Google Benchmark's runs, under names without the settings that we made for it.
+class collector final : public benchmark::BenchmarkReporter {
+ public:
+  collector(const options& how, const measurements& taken) : how_(how), taken_(taken) {
+    if (how_.prints_table) table_.emplace();
+  }
+
+  bool ReportContext(const Context& context) override {
+    if (table_) table_->begin(context.name_field_width);
+    return true;
+  }
+
+  void ReportRuns(const std::vector<Run>& reported) override {
+    for (const Run& each : reported) {
+      entries_.push_back(entry_of(each));
+      if (table_) table_->add(entries_.back());
+    }
+  }
+
+  [[nodiscard]] std::vector<result::entry> take() { return std::move(entries_); }
+
+ private:
+  [[nodiscard]] result::entry entry_of(const Run& from) const {
+    auto name = from.run_name;
+    name.min_time.clear();
+    name.time_type.clear();
+    name.iterations.clear();
+    name.repetitions.clear();
+    result::entry to{
+        .name = name.str(),
+        .run_name = name.str(),
+        .family_index = static_cast<int>(from.family_index),
+        .per_family_instance_index = static_cast<int>(from.per_family_instance_index),
+        .repetitions = static_cast<int>(from.repetitions),
+        .repetition_index = static_cast<int>(from.repetition_index),
+        .threads = static_cast<int>(from.threads),
+        .iterations = static_cast<std::uint64_t>(from.iterations),
+        .real_time = from.GetAdjustedRealTime(),
+        .cpu_time = from.GetAdjustedCPUTime(),
+        .time_unit = benchmark::GetTimeUnitString(from.time_unit),
+        .label = from.report_label,
+    };
+    for (const auto& [key, counter] : from.counters) to.counters[key] = counter.value;
+    if (from.run_type == Run::RT_Aggregate) {
+      to.aggregate_name = from.aggregate_name;
+      to.name += "_" + from.aggregate_name;
+    } else if (from.error_occurred) {
+      to.error_message = from.error_message;
+    } else {
+      add_measurement(to);
+    }
+    return to;
+  }
+
+  void add_measurement(result::entry& to) const {
+    const auto found = taken_.find(to.run_name);
+    const auto index = static_cast<std::size_t>(to.repetition_index);
+    if (found == taken_.end() || index >= found->second.size()) return;
+    const window_result& measured = found->second[index];
+    to.worker_ops_per_s = measured.worker_ops_per_s;
+    to.durations = result::histogram{.time_every = how_.time_every};
+    measured.latency.for_each([&](std::uint64_t lower_ns, std::uint64_t count) {
+      to.durations->buckets.emplace_back(lower_ns, count);
+    });
+  }
+
+  const options& how_;
+  const measurements& taken_;
+  std::vector<result::entry> entries_;
+  std::optional<table> table_;
+};
+
+// Google Benchmark takes its flags as a main() would.
+std::expected<void, error> give_flags(const std::vector<std::string>& flags) {
+  std::vector<std::string> texts{"bench"};
+  texts.insert(texts.end(), flags.begin(), flags.end());
+  std::vector<char*> arguments;
+  for (auto& text : texts) arguments.push_back(text.data());
+  arguments.push_back(nullptr);
+  int count = static_cast<int>(texts.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (count > 1) {
+    return failure(errc::invalid, "use flag", short_text(arguments[1]), "see --help");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::expected<outcome, error> run_benchmarks(const options& how, const run& owner) {
+  SHMARK_RETURN_IF_ERROR(give_flags(how.flags));
+  outcome done;
+  done.results.about = result::this_context(result::run_kind::bench, how.command);
+  auto& about = done.results.about;
+  about.seed = how.seed;
+  about.probe_ns = probe_ns();
+  about.workers_are = how.kind == workers_are::processes ? result::worker_kind::processes
+                                                         : result::worker_kind::threads;
+  if (how.prints_table) print_context(about);
+
+  measurer measures(how, owner);
+  const auto all = catalog(how.seed);
+  for (const auto& each : all) {
+    benchmark::RegisterBenchmark(
+        each.name.c_str(),
+        [&measures, &each](benchmark::State& state) { measures.measure(each, state); })
+        ->UseManualTime()
+        ->MinTime(how.window_s);
+  }
+  collector collects(how, measures.taken());
+  const std::size_t matching = benchmark::RunSpecifiedBenchmarks(&collects);
+  benchmark::ClearRegisteredBenchmarks();
+  benchmark::Shutdown();
+  if (matching == 0) {
+    return failure(errc::invalid, "run benchmarks", "",
+                   "none has a name that the filter matches; see --benchmark_list_tests");
+  }
+  done.results.entries = collects.take();
+  done.first_failure = measures.first_failure();
+  return done;
+}
+
+}  // namespace shmark::bench

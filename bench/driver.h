@@ -1,0 +1,47 @@
+// Runs benchmarks of the catalog under Google Benchmark: its flags, its repetitions and aggregates,
+// its schema; with forked workers, which it has not.
+//
+// Each repetition of a benchmark is one launch of a crew and one window (lib/crew/window.h), whose
+// length is Google Benchmark's minimum time. Real time is the window's time per operation of all
+// workers together: 1 / (sum of the workers' rates). CPU time is the supervisor's own, and says
+// nothing about the workers.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/crew/run.h"
+#include "lib/crew/window.h"
+#include "lib/result/result.h"
+
+namespace shmark::bench {
+
+struct options {
+  double window_s = 0.1;
+  unsigned time_every = 64;
+  workers_are kind = workers_are::processes;
+  pinning pin = pinning::spread;
+  std::uint64_t seed = 1;
+  std::string command;  // for the result file
+  // Google Benchmark's own, "--benchmark_…". What it does not know: invalid.
+  std::vector<std::string> flags;
+  bool prints_table = true;  // to standard output
+  // Called before each benchmark, with its name.
+  std::function<void(const std::string& name)> starting = [](const std::string&) {};
+};
+
+struct outcome {
+  result::run results{};
+  std::optional<error> first_failure{};  // of a benchmark; the others were run all the same
+};
+
+// Once in a process: Google Benchmark keeps its flags and benchmarks in globals. Errors: invalid
+// flags, or a filter that nothing matches; a benchmark's failure is in the outcome.
+[[nodiscard]] std::expected<outcome, error> run_benchmarks(const options& how, const run& owner);
+
+}  // namespace shmark::bench

@@ -1,0 +1,121 @@
+// bazel run -c opt //bench -- [flags]: see --help.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "bench/driver.h"
+#include "lib/base/interrupt.h"
+#include "lib/crew/run.h"
+#include "lib/result/result.h"
+
+namespace {
+
+namespace bench = shmark::bench;
+namespace result = shmark::result;
+
+constexpr int bad_usage = 2;
+
+constexpr auto footer = R"(Google Benchmark's flags work as well, among them:
+  --benchmark_filter=REGEX         run those whose names match; a leading '-' turns it round
+  --benchmark_list_tests           name them and run nothing
+  --benchmark_repetitions=N        N launches of each, with median and spread
+  --benchmark_enable_random_interleaving=true   in random order
+  --benchmark_min_time=SECONDS     the length of each window (default 0.1)
+
+Names: Lock/lock:robust_rw/mode:exclusive/procs:4, Codec/codec:boost_binary/shape:map100/op:encode,
+Cache/write_percent:5/payload:map100/procs:4, Limit/acquire_load.)";
+
+struct arguments {
+  bench::options how;
+  std::string out;
+  std::string min_time;
+};
+
+// "0.05", and "0.05s" as newer versions of Google Benchmark have it.
+double seconds_of(const std::string& text) {
+  std::size_t used = 0;
+  double seconds = 0;
+  try {
+    seconds = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const bool whole = used == text.size() || (used + 1 == text.size() && text.back() == 's');
+  if (used == 0 || !whole || !(seconds > 0 && seconds <= 3600)) {
+    throw CLI::ValidationError("--benchmark_min_time",
+                               "'" + text + "' is not a number of seconds from 0 to 3600");
+  }
+  return seconds;
+}
+
+void declare(CLI::App& app, arguments& to) {
+  const std::map<std::string, shmark::workers_are> kinds{
+      {"processes", shmark::workers_are::processes}, {"threads", shmark::workers_are::threads}};
+  const std::map<std::string, shmark::pinning> pins{{"none", shmark::pinning::none},
+                                                    {"spread", shmark::pinning::spread}};
+  app.footer(footer);
+  app.allow_extras();
+  app.add_option("--out,--benchmark_out", to.out, "write the result file here, as JSON");
+  app.add_option("--time_every", to.how.time_every,
+                 "time one operation in so many; 1 gives true maxima, and slows all (default 64)")
+      ->check(CLI::Range(1U, 1U << 20));
+  app.add_option("--workers_are", to.how.kind, "processes (default) or threads")
+      ->transform(CLI::CheckedTransformer(kinds));
+  app.add_option("--pin", to.how.pin, "spread (default): worker i on processor i; or none")
+      ->transform(CLI::CheckedTransformer(pins));
+  app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)");
+  app.add_option("--benchmark_min_time", to.min_time)->group("");
+}
+
+int run(const arguments& asked) {
+  shmark::catch_interrupts();
+  auto owner = shmark::run::begin();
+  if (!owner) {
+    fmt::print(stderr, "bench: {}\n", owner.error().message());
+    return 1;
+  }
+  for (const auto& found : owner->swept()) fmt::print(stderr, "bench: {}\n", found);
+
+  const auto done = bench::run_benchmarks(asked.how, *owner);
+  if (!done) {
+    fmt::print(stderr, "bench: {}\n", done.error().message());
+    return bad_usage;
+  }
+  if (const int signal = shmark::interrupted(); signal != 0) {
+    fmt::print(stderr, "bench: interrupted; nothing is left behind, and no result was written\n");
+    return 128 + signal;
+  }
+  if (!asked.out.empty()) {
+    const auto path = result::caller_path(asked.out);
+    if (auto written = result::write(path, done->results); !written) {
+      fmt::print(stderr, "bench: {}\n", written.error().message());
+      return 1;
+    }
+    fmt::print("\nresults: {}\n", path.string());
+  }
+  return done->first_failure ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Measures locks, codecs and cached reads, with 1 to 8 processes on them.", "bench");
+  arguments asked;
+  declare(app, asked);
+  try {
+    app.parse(argc, argv);
+    if (!asked.min_time.empty()) asked.how.window_s = seconds_of(asked.min_time);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? 0 : bad_usage;
+  }
+  asked.how.flags = app.remaining();
+  asked.how.command = "bazel run -c opt //bench --";
+  for (int i = 1; i < argc; ++i) (asked.how.command += ' ') += argv[i];
+  return run(asked);
+}
