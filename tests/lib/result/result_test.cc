@@ -316,9 +316,7 @@ TEST_F(Result, WritesThroughASymbolicLink) {
 }
 
 TEST_F(Result, KeepsTheOldFileWhenWritingFails) {
-  const fs::path path = save("old");
-  // No file of the temporary one's length of name fits, so writing fails before anything is
-  // replaced.
+  // The temporary file's name would be longer than names may be.
   const fs::path long_name = file(std::string(255, 'x'));
   std::ofstream(long_name) << "old";
   ASSERT_FALSE(write_text(long_name, "new", "write text"));
