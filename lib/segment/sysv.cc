@@ -74,6 +74,10 @@ std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key)
 }
 
 std::expected<void, error> remove_id(int id, const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  if ((status.shm_perm.mode & SHM_DEST) != 0) {  // removed, and mapped by somebody
+    return failure(errc::not_found, "remove segment", key.text());
+  }
   if (shmctl(id, IPC_RMID, nullptr) != 0) return id_failure(errno, "remove segment", key);
   return {};
 }
