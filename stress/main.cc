@@ -1,0 +1,151 @@
+// bazel run -c opt //stress -- [flags]: see --help.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "lib/base/interrupt.h"
+#include "lib/base/random.h"
+#include "lib/crew/run.h"
+#include "lib/result/result.h"
+#include "stress/stress.h"
+
+namespace {
+
+namespace result = shmark::result;
+namespace stress = shmark::stress;
+
+enum status : int { passed = 0, not_passed = 1, unusable = 2 };
+
+struct arguments {
+  stress::options chosen;
+  std::string out;
+  bool lists = false;
+};
+
+int complain(const std::string& message) {
+  fmt::print(stderr, "stress: {}\n", message);
+  return unusable;
+}
+
+void declare(CLI::App& app, arguments& to) {
+  app.add_option("--scenario", to.chosen.scenario, "what to do; --list names all")
+      ->capture_default_str();
+  app.add_option("--workers", to.chosen.workers, "how many processes at a time, 1 to 1024")
+      ->capture_default_str();
+  app.add_option("--seconds", to.chosen.seconds, "for how long; a failure ends the run early")
+      ->capture_default_str();
+  app.add_option("--seed", to.chosen.seed, "of everything random (default: drawn, and printed)");
+  app.add_option("--kill_gap_ms", to.chosen.kill_gap_ms,
+                 "mean time from kill to kill; 0: nobody is killed")
+      ->capture_default_str();
+  app.add_option("--out", to.out, "write the result file here, as JSON");
+  app.add_flag("--list", to.lists, "name the scenarios and run nothing");
+  app.footer(
+      "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no kill landed inside "
+      "an operation);\n2 unusable input; 130 after Ctrl-C.");
+}
+
+int list() {
+  for (const auto& each : stress::scenarios()) fmt::print("{:<12}{}\n", each.name, each.what);
+  return passed;
+}
+
+// A line on a terminal, that is written over again and again, and goes when the work is done.
+class progress_line {
+ public:
+  explicit progress_line(const stress::options& chosen)
+      : shows_(isatty(STDERR_FILENO) == 1),
+        what_(fmt::format("{}, {} workers", chosen.scenario, chosen.workers)) {}
+  ~progress_line() {
+    if (shows_) fmt::print(stderr, "\r\x1b[K");
+  }
+  progress_line(const progress_line&) = delete;
+  progress_line& operator=(const progress_line&) = delete;
+
+  [[nodiscard]] stress::progress_callback callback() const {
+    if (!shows_) return {};
+    return [this](const stress::progress& now) {
+      fmt::print(stderr, "\r{}: {:.0f} s left, {} killed\x1b[K", what_, now.seconds_left,
+                 now.kills);
+      std::fflush(stderr);
+    };
+  }
+
+ private:
+  bool shows_;
+  std::string what_;
+};
+
+// Whether a file can be made there: better known before the run than after it.
+std::optional<std::string> what_is_wrong_with(const std::filesystem::path& out) {
+  const auto folder = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
+  if (access(folder.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(out)) return {};
+  return fmt::format("cannot write --out={}: choose a file in a folder that you may write to",
+                     out.string());
+}
+
+int run(const arguments& asked) {
+  const auto out = result::caller_path(asked.out);
+  if (!asked.out.empty()) {
+    if (const auto wrong = what_is_wrong_with(out)) return complain(*wrong);
+  }
+  shmark::catch_interrupts();
+  auto owner = shmark::run::begin();
+  if (!owner) return complain(owner.error().message());
+  for (const auto& found : owner->swept()) fmt::print(stderr, "stress: {}\n", found);
+
+  result::run results;
+  if (!asked.out.empty()) {
+    results.about =
+        result::this_context(result::run_kind::stress, stress::command_of(asked.chosen));
+    results.about.seed = asked.chosen.seed;
+  }
+  const auto done = [&] {
+    const progress_line line(asked.chosen);
+    return stress::run_scenario(asked.chosen, line.callback(), *owner);
+  }();
+  owner->end();
+  if (!done) return complain(done.error().message());
+  fmt::print("{}", stress::summary(asked.chosen, *done));
+  if (!asked.out.empty()) {
+    results.entries.push_back(stress::to_entry(asked.chosen, *done));
+    if (auto written = result::write(out, results); !written) {
+      return complain(written.error().message());
+    }
+    fmt::print("results: {}\n", out.string());
+  }
+  if (const int signal = shmark::interrupted(); signal != 0) return 128 + signal;
+  return done->verdict() == result::verdict_kind::passed ? passed : not_passed;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("Tries to break state that processes share, by killing them.", "stress");
+  arguments asked;
+  declare(app, asked);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
+    return complain(fmt::format("{}; --help shows what can be used", wrong.what()));
+  }
+  if (asked.lists) return list();
+  if (app["--seed"]->empty()) asked.chosen.seed = shmark::unpredictable_number() >> 32;
+  return run(asked);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const std::exception& unforeseen) {  // out of memory, most likely
+    return complain(unforeseen.what());
+  }
+}

@@ -1,0 +1,72 @@
+// What every scenario is given, and what it tells.
+//
+// A scenario is a workload on shared state, faults that hit its workers, and checkers that say
+// whether the state has kept its promises.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/result/result.h"
+
+namespace shmark::stress {
+
+struct options {
+  std::string scenario = "transfer";
+  int workers = 8;           // 1 to crew_size_max
+  double seconds = 60;       // more than 0; a failure ends the run early
+  std::uint64_t seed = 0;    // of everything random
+  double kill_gap_ms = 2.5;  // mean time from kill to kill; 0: nobody is killed
+  // Enough kills inside an operation to end the run early; 0: there are never enough.
+  std::uint64_t enough_kills = 0;
+  // After how long without a completed operation the run counts as stuck.
+  std::chrono::nanoseconds patience = std::chrono::seconds(10);
+};
+
+// All should be 0 from `lost` on.
+struct counts {
+  std::uint64_t transfers = 0;  // acknowledged
+  std::uint64_t reads = 0;
+  std::uint64_t kills = 0;
+  std::uint64_t kills_in_operation = 0;  // of these; those holding the lock included
+  std::uint64_t kills_holding = 0;       // of these
+  std::uint64_t recoveries = 0;          // how often a dead writer was cleaned up after
+  std::uint64_t lost = 0;    // acknowledged changes that are not there, or changes nobody made
+  std::uint64_t torn = 0;    // values that were not whole, or not in order
+  std::uint64_t stuck = 0;   // workers that made no progress
+  std::uint64_t died = 0;    // workers that ended by themselves
+  std::uint64_t leaked = 0;  // objects left in the system
+
+  [[nodiscard]] std::uint64_t operations() const noexcept { return transfers + reads; }
+  [[nodiscard]] bool faultless() const noexcept {
+    return lost == 0 && torn == 0 && stuck == 0 && died == 0 && leaked == 0;
+  }
+};
+
+// failed: something was found. undecided: the run was cut short, or nothing was done. vacuous: no
+// kill landed inside an operation.
+[[nodiscard]] result::verdict_kind verdict_of(const counts& seen, bool interrupted) noexcept;
+
+struct outcome {
+  counts seen;
+  bool interrupted = false;
+  double elapsed_s = 0;               // in which the workers worked
+  double cpu_s = 0;                   // processor time of all workers
+  std::vector<std::string> findings;  // a sentence for each, of what went wrong; may be cut short
+
+  [[nodiscard]] result::verdict_kind verdict() const noexcept {
+    return verdict_of(seen, interrupted);
+  }
+};
+
+struct progress {
+  double seconds_left = 0;
+  std::uint64_t kills = 0;
+};
+// Called a few times a second while a scenario runs.
+using progress_callback = std::function<void(const progress&)>;
+
+}  // namespace shmark::stress

@@ -1,0 +1,225 @@
+#include "stress/scenario/supervisor.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/deadline.h"
+#include "lib/crew/crew.h"
+#include "stress/checker/progress.h"
+#include "stress/fault/killer.h"
+
+namespace shmark::stress {
+namespace {
+
+constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::int64_t tick_ns = ns_per_s / 5;  // how often to look around when nothing happens
+constexpr std::int64_t never_ns = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t findings_max = 20;
+
+const char* name_of(phase doing) noexcept {
+  switch (doing) {
+    case phase::idle:
+      return "between two operations";
+    case phase::in_operation:
+      return "inside an operation";
+    case phase::holding:
+      return "holding the lock";
+  }
+  return "nowhere";
+}
+
+double seconds_of_children() noexcept {
+  rusage used;
+  if (getrusage(RUSAGE_CHILDREN, &used) != 0) return 0;
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+class supervisor {
+ public:
+  supervisor(const options& chosen, const worker_logs& logs, const worker_body& body,
+             const progress_callback& tell)
+      : chosen_(chosen),
+        logs_(logs),
+        body_(body),
+        tell_(tell),
+        killer_(chosen.seed, mean_gap(chosen)),
+        lives_(static_cast<std::size_t>(chosen.workers)),
+        begin_ns_(monotonic_ns()),
+        watch_(chosen.patience, begin_ns_),
+        crew_(std::in_place, crew_options{.size = chosen.workers, .pin = pinning::none}) {}
+
+  std::expected<void, error> run() {
+    for (int i = 0; i < chosen_.workers; ++i) SHMARK_RETURN_IF_ERROR(start(i));
+    SHMARK_RETURN_IF_ERROR(disturb());
+    outcome().elapsed_s = static_cast<double>(monotonic_ns() - begin_ns_) / ns_per_s;
+    finish();
+    crew_.reset();
+    return {};
+  }
+
+  // Adds what the workers noted. Requires: run() has returned.
+  supervision conclude() {
+    for (const auto& log : logs_.all()) {
+      counts().transfers += log.transfers.load();
+      counts().reads += log.reads.load();
+      counts().lost += log.lost.load();
+      counts().torn += log.torn.load();
+      if (!log.found().empty()) note(std::string(log.found()));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static std::chrono::nanoseconds mean_gap(const options& chosen) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(chosen.kill_gap_ms * 1e6));
+  }
+  [[nodiscard]] stress::outcome& outcome() noexcept { return result_.seen; }
+  [[nodiscard]] stress::counts& counts() noexcept { return result_.seen.seen; }
+  void note(std::string sentence) {
+    if (outcome().findings.size() < findings_max) {
+      outcome().findings.push_back(std::move(sentence));
+    }
+  }
+
+  std::expected<void, error> start(int worker) {
+    const std::uint64_t life = lives_[static_cast<std::size_t>(worker)]++;
+    logs_.of(worker).doing.store(phase::idle);
+    SHMARK_RETURN_IF_ERROR(
+        crew_->start(worker, [this, worker, life] { return body_(worker, life); }));
+    result_.processes.insert(crew_->process(worker));
+    return {};
+  }
+
+  // The run proper: kills until it is over.
+  std::expected<void, error> disturb() {
+    const std::int64_t end_ns = begin_ns_ + static_cast<std::int64_t>(chosen_.seconds * ns_per_s);
+    std::int64_t kill_ns = next_kill();
+    std::int64_t tell_ns = begin_ns_;
+    for (;;) {
+      std::int64_t now_ns = monotonic_ns();
+      if (now_ns >= end_ns || over() || stalled(now_ns)) return {};
+      if (now_ns >= kill_ns) {
+        SHMARK_RETURN_IF_ERROR(kill_one());
+        kill_ns = next_kill();
+      }
+      if (now_ns >= tell_ns && tell_) {
+        tell_({.seconds_left = static_cast<double>(end_ns - now_ns) / ns_per_s,
+               .kills = counts().kills});
+        tell_ns = now_ns + tick_ns;
+      }
+      now_ns = monotonic_ns();
+      const std::int64_t wake_ns = std::min({kill_ns, end_ns, now_ns + tick_ns});
+      heed(crew_->wait(deadline::after(std::chrono::nanoseconds(wake_ns - now_ns)), {}));
+    }
+  }
+
+  [[nodiscard]] std::int64_t next_kill() {
+    return chosen_.kill_gap_ms > 0 ? monotonic_ns() + killer_.gap().count() : never_ns;
+  }
+  [[nodiscard]] bool over() noexcept {
+    return outcome().interrupted || counts().died != 0 || counts().stuck != 0 || logs_.stopped() ||
+           (chosen_.enough_kills != 0 && counts().kills_in_operation >= chosen_.enough_kills);
+  }
+
+  // Whether the worker that ended is `killed`, by our hand. Anybody else's end is a failure.
+  bool heed(const crew::event& event, int killed = -1) {
+    if (event.interrupted) outcome().interrupted = true;
+    if (!event.ended) return false;
+    const auto& death = *event.ended;
+    if (death.clean() && logs_.stopped()) return death.index == killed;  // as it was asked to
+    if (death.index == killed && WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGKILL) {
+      return true;
+    }
+    ++counts().died;
+    note(death.text() + ", not by our hand");
+    return death.index == killed;
+  }
+
+  std::expected<void, error> kill_one() {
+    const int victim = killer_.victim(chosen_.workers);
+    crew_->signal(victim, SIGKILL);
+    const auto until = deadline::after(chosen_.patience);
+    while (!heed(crew_->wait(until, {}), victim)) {
+      if (outcome().interrupted) return {};
+      if (until.passed()) {
+        report_stuck(victim, "does not die");
+        return {};
+      }
+    }
+    if (over()) return {};
+    ++counts().kills;
+    const phase doing = logs_.of(victim).doing.load();
+    if (doing != phase::idle) ++counts().kills_in_operation;
+    if (doing == phase::holding) ++counts().kills_holding;
+    return start(victim);
+  }
+
+  bool stalled(std::int64_t now_ns) {
+    if (!watch_.stands_still(logs_.operations(), now_ns)) return false;
+    for (int i = 0; i < chosen_.workers; ++i) report_stuck(i, "completes nothing");
+    return true;
+  }
+  void report_stuck(int worker, const char* how) {
+    ++counts().stuck;
+    const pid_t process = crew_->process(worker);
+    note(fmt::format("worker {} (process {}) {}: it is {}, {}", worker, process, how,
+                     name_of(logs_.of(worker).doing.load()), whereabouts(process)));
+  }
+
+  // All end by themselves, or are stuck. After an interrupt nobody waits for them; in any case the
+  // crew's end ends those that are left.
+  void finish() {
+    logs_.stop();
+    const auto until = deadline::after(chosen_.patience);
+    while (any_running() && counts().stuck == 0 && !outcome().interrupted && !until.passed()) {
+      heed(crew_->wait(until, {}));
+    }
+    if (counts().stuck != 0 || outcome().interrupted) return;
+    for (int i = 0; i < chosen_.workers; ++i) {
+      if (crew_->running(i)) report_stuck(i, "does not end");
+    }
+  }
+  [[nodiscard]] bool any_running() const noexcept {
+    for (int i = 0; i < chosen_.workers; ++i) {
+      if (crew_->running(i)) return true;
+    }
+    return false;
+  }
+
+  const options& chosen_;
+  const worker_logs& logs_;
+  const worker_body& body_;
+  const progress_callback& tell_;
+  killer killer_;
+  std::vector<std::uint64_t> lives_;
+  supervision result_;
+  std::int64_t begin_ns_;
+  progress_watch watch_;
+  std::optional<crew> crew_;  // last: its end, which ends the workers, comes first
+};
+
+}  // namespace
+
+std::expected<supervision, error> supervise(const options& chosen, const worker_logs& logs,
+                                            const worker_body& body,
+                                            const progress_callback& tell) {
+  const double cpu_before_s = seconds_of_children();
+  supervisor boss(chosen, logs, body, tell);
+  SHMARK_RETURN_IF_ERROR(boss.run());
+  auto result = boss.conclude();
+  result.seen.cpu_s = seconds_of_children() - cpu_before_s;
+  return result;
+}
+
+}  // namespace shmark::stress

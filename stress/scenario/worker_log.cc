@@ -1,0 +1,46 @@
+#include "stress/scenario/worker_log.h"
+
+#include <algorithm>
+#include <new>
+#include <numeric>
+
+namespace shmark::stress {
+
+void worker_log::find(std::string_view sentence) noexcept {
+  if (has_finding.load(std::memory_order_relaxed) != 0) return;
+  const std::size_t length = std::min(sentence.size(), finding.size() - 1);
+  *std::copy_n(sentence.begin(), length, finding.begin()) = '\0';
+  has_finding.store(1, std::memory_order_release);
+}
+
+std::string_view worker_log::found() const noexcept {
+  return has_finding.load(std::memory_order_acquire) != 0 ? std::string_view(finding.data())
+                                                          : std::string_view();
+}
+
+std::expected<worker_logs, error> worker_logs::create(int workers) {
+  const auto count = static_cast<std::size_t>(workers);
+  SHMARK_ASSIGN_OR_RETURN(auto memory, anonymous_segment::create((1 + count) * sizeof(worker_log)));
+  worker_logs made(std::move(memory), workers);
+  new (&made.wish()) std::atomic<std::uint32_t>(0);
+  for (auto& log : made.all()) new (&log) worker_log{};
+  return made;
+}
+
+std::atomic<std::uint32_t>& worker_logs::wish() const noexcept {
+  return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.bytes().data());
+}
+
+std::span<worker_log> worker_logs::all() const noexcept {
+  auto* first = reinterpret_cast<worker_log*>(memory_.bytes().data() + sizeof(worker_log));
+  return {first, static_cast<std::size_t>(workers_)};
+}
+
+std::uint64_t worker_logs::operations() const noexcept {
+  const auto logs = all();
+  return std::accumulate(
+      logs.begin(), logs.end(), std::uint64_t{0},
+      [](std::uint64_t sum, const worker_log& log) { return sum + log.operations(); });
+}
+
+}  // namespace shmark::stress

@@ -1,0 +1,81 @@
+// What each worker notes about itself, in memory that outlives it: the supervisor reads it when the
+// worker has been killed, and the worker's successor goes on from there.
+//
+// Process and thread safety: a log is written by its one worker, or by the supervisor while that
+// does not run; anybody may read. Every store is a release: what a log says has been done was done.
+// What survives a crash: everything.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/segment/anonymous.h"
+
+namespace shmark::stress {
+
+// What a worker was doing.
+enum class phase : std::uint32_t {
+  idle,
+  in_operation,  // from just before the call to just after
+  holding,       // the lock: set once it is held, cleared before it is released
+};
+
+struct alignas(64) worker_log {
+  std::atomic<phase> doing;
+  std::atomic<std::uint64_t> intended;      // see checker/history.h
+  std::atomic<std::uint64_t> acknowledged;  //
+  std::atomic<std::uint64_t> transfers;
+  std::atomic<std::uint64_t> reads;
+  std::atomic<std::uint64_t> lost;
+  std::atomic<std::uint64_t> torn;
+  std::atomic<std::uint32_t> has_finding;
+  std::array<char, 300> finding;  // the first one, as a sentence
+
+  void add(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
+    // Only the worker itself writes, so no read-modify-write instruction is needed.
+    counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_release);
+  }
+  [[nodiscard]] std::uint64_t operations() const noexcept {
+    return transfers.load(std::memory_order_acquire) + reads.load(std::memory_order_acquire);
+  }
+
+  // Notes what went wrong, unless something was noted before.
+  void find(std::string_view sentence) noexcept;
+  [[nodiscard]] std::string_view found() const noexcept;
+};
+static_assert(std::atomic<phase>::is_always_lock_free);
+
+// The logs of all workers, and the wish that all of them stop.
+class worker_logs {
+ public:
+  // Errors: no_space.
+  [[nodiscard]] static std::expected<worker_logs, error> create(int workers);
+
+  [[nodiscard]] std::span<worker_log> all() const noexcept;
+  [[nodiscard]] worker_log& of(int worker) const noexcept {
+    return all()[static_cast<std::size_t>(worker)];
+  }
+  [[nodiscard]] std::uint64_t operations() const noexcept;
+
+  // Asks all workers to end after the operation that they are in.
+  void stop() const noexcept { wish().store(1, std::memory_order_release); }
+  [[nodiscard]] bool stopped() const noexcept {
+    return wish().load(std::memory_order_acquire) != 0;
+  }
+
+ private:
+  worker_logs(anonymous_segment memory, int workers) noexcept
+      : memory_(std::move(memory)), workers_(workers) {}
+  [[nodiscard]] std::atomic<std::uint32_t>& wish() const noexcept;
+
+  anonymous_segment memory_;  // the wish, on a cache line of its own, then the logs
+  int workers_;
+};
+
+}  // namespace shmark::stress

@@ -1,0 +1,144 @@
+#include "stress/stress.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include "lib/crew/crew.h"
+#include "stress/scenario/transfer.h"
+
+namespace shmark::stress {
+namespace {
+
+using runner = std::expected<outcome, error> (*)(const options&, const progress_callback&,
+                                                 const run&);
+
+constexpr std::array known{
+    scenario_about{"transfer",
+                   "move money between the entries of a shared map in transactions; SIGKILL at "
+                   "random moments"},
+};
+constexpr std::array<runner, known.size()> runners{
+    [](const options& chosen, const progress_callback& tell, const run& in) {
+      return run_transfer<>(chosen, tell, in);
+    },
+};
+
+constexpr double seconds_max = 1e7;  // a third of a year
+constexpr double kill_gap_max_ms = 1e9;
+
+// Where the scenario is among those we know. Errors: invalid, also for any other option.
+std::expected<std::size_t, error> validate(const options& chosen) {
+  const auto at = std::ranges::find(known, chosen.scenario, &scenario_about::name);
+  if (at == known.end()) {
+    return failure(errc::invalid, "run scenario", chosen.scenario, "--list names those there are");
+  }
+  if (chosen.workers < 1 || chosen.workers > crew_size_max) {
+    return failure(errc::invalid, "use --workers", std::to_string(chosen.workers),
+                   "choose a number from 1 to 1024");
+  }
+  static_assert(crew_size_max == 1024, "the message says so");
+  if (!(chosen.seconds > 0 && chosen.seconds <= seconds_max)) {
+    return failure(errc::invalid, "use --seconds", fmt::format("{}", chosen.seconds),
+                   "choose a number above 0, and at most 10000000");
+  }
+  if (!(chosen.kill_gap_ms >= 0 && chosen.kill_gap_ms <= kill_gap_max_ms)) {
+    return failure(errc::invalid, "use --kill_gap_ms", fmt::format("{}", chosen.kill_gap_ms),
+                   "choose a number from 0 (nobody is killed) to 1000000000");
+  }
+  return static_cast<std::size_t>(std::distance(known.begin(), at));
+}
+
+// "21,034".
+std::string grouped(std::uint64_t number) {
+  std::string text = std::to_string(number);
+  for (auto at = text.size(); at > 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
+}  // namespace
+
+std::span<const scenario_about> scenarios() noexcept { return known; }
+
+std::expected<outcome, error> run_scenario(const options& chosen, const progress_callback& tell,
+                                           const run& in) {
+  SHMARK_ASSIGN_OR_RETURN(const auto index, validate(chosen));
+  return runners[index](chosen, tell, in);
+}
+
+std::string command_of(const options& chosen) {
+  auto command =
+      fmt::format("bazel run -c opt //stress -- --scenario={} --workers={} --seconds={} --seed={}",
+                  chosen.scenario, chosen.workers, chosen.seconds, chosen.seed);
+  if (chosen.kill_gap_ms != options{}.kill_gap_ms) {
+    command += fmt::format(" --kill_gap_ms={}", chosen.kill_gap_ms);
+  }
+  return command;
+}
+
+std::string summary(const options& chosen, const outcome& done) {
+  const counts& seen = done.seen;
+  std::string text = fmt::format("{}: {} workers for {:.1f} s, seed {}\n", chosen.scenario,
+                                 chosen.workers, done.elapsed_s, chosen.seed);
+  const auto line = [&text](std::string_view what, std::uint64_t count) {
+    text += fmt::format("  {:<36}{:>14}\n", what, grouped(count));
+  };
+  line("workers killed", seen.kills);
+  line("  inside an operation", seen.kills_in_operation);
+  line("  while holding the lock", seen.kills_holding);
+  line("recoveries after a dead writer", seen.recoveries);
+  line("transfers", seen.transfers);
+  line("reads", seen.reads);
+  line("lost transfers", seen.lost);
+  line("torn values", seen.torn);
+  line("stuck workers", seen.stuck);
+  line("workers that ended by themselves", seen.died);
+  line("objects left behind", seen.leaked);
+  for (const auto& finding : done.findings) text += fmt::format("found: {}\n", finding);
+  const char* why = "";
+  switch (done.verdict()) {
+    case result::verdict_kind::passed:
+    case result::verdict_kind::failed:
+      break;
+    case result::verdict_kind::undecided:
+      why = done.interrupted ? " (interrupted)" : " (nobody completed an operation)";
+      break;
+    case result::verdict_kind::vacuous:
+      why = " (no kill landed inside an operation)";
+      break;
+  }
+  text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), why);
+  text += fmt::format("repeat:  {}\n", command_of(chosen));
+  return text;
+}
+
+result::entry to_entry(const options& chosen, const outcome& done) {
+  const counts& seen = done.seen;
+  const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
+  const double operations = number(std::max<std::uint64_t>(seen.operations(), 1));
+  result::entry entry{
+      .name = fmt::format("Stress/scenario:{}/workers:{}", chosen.scenario, chosen.workers),
+      .iterations = seen.operations(),
+      .real_time = done.elapsed_s * 1e9 / operations,
+      .cpu_time = done.cpu_s * 1e9 / operations,
+      .stress = result::stress_outcome{
+          .verdict = done.verdict(), .seed = chosen.seed, .command = command_of(chosen)}};
+  entry.counters = {{"operations", number(seen.operations())},
+                    {"transfers", number(seen.transfers)},
+                    {"reads", number(seen.reads)},
+                    {"kills", number(seen.kills)},
+                    {"kills_in_operation", number(seen.kills_in_operation)},
+                    {"kills_holding", number(seen.kills_holding)},
+                    {"recoveries", number(seen.recoveries)},
+                    {"lost", number(seen.lost)},
+                    {"torn", number(seen.torn)},
+                    {"stuck", number(seen.stuck)},
+                    {"died", number(seen.died)},
+                    {"leaked", number(seen.leaked)}};
+  return entry;
+}
+
+}  // namespace shmark::stress
