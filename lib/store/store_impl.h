@@ -298,10 +298,16 @@ std::expected<void, error> store<Segment, Lock>::transaction::move_spare(std::si
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::transaction::grow(std::size_t size)
     -> std::expected<std::span<std::byte>, error> {
-  constexpr std::size_t page = 4096;
-  const std::size_t doubled = std::max(size, 2 * spare_place_.bytes.size());
-  const std::size_t pages = (sizeof(detail::data_header) + doubled + page - 1) / page;
-  SHMARK_RETURN_IF_ERROR(move_spare(pages * page - sizeof(detail::data_header)));
+  const auto whole_pages = [](std::size_t wanted) {
+    constexpr std::size_t page = 4096;
+    constexpr std::size_t header = sizeof(detail::data_header);
+    return (header + wanted + page - 1) / page * page - header;
+  };
+  const std::size_t enough = whole_pages(size);
+  const std::size_t generous = whole_pages(std::max(size, 2 * spare_place_.bytes.size()));
+  auto moved = move_spare(generous);
+  if (!moved && generous > enough) moved = move_spare(enough);  // no room to be generous
+  if (!moved) return std::unexpected(moved.error());
   return spare_place_.bytes;
 }
 
