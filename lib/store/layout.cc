@@ -50,8 +50,8 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
   const std::uint64_t capacity = std::atomic_ref(block->capacity).load(std::memory_order_relaxed);
   const std::uint32_t checked =
       std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
-  if (block->segment_size > segment.size() || capacity > segment.size() ||
-      sizeof(control) + 2 * capacity > segment.size() || checked > 1) {
+  if (capacity > segment.size() || sizeof(control) + 2 * capacity > segment.size() ||
+      sizeof(control) + 2 * capacity != block->segment_size || checked > 1) {
     return failure(errc::corrupt, attempted, object);
   }
   return examined{block, static_cast<std::size_t>(capacity), checked != 0};
