@@ -40,6 +40,9 @@ struct outcome {
   std::optional<error> first_failure{};  // of a benchmark; the others were run all the same
 };
 
+// How many benchmarks the catalog has.
+[[nodiscard]] std::size_t case_count();
+
 // Once in a process: Google Benchmark keeps its flags and benchmarks in globals. Errors: invalid
 // flags, or a filter that nothing matches; a benchmark's failure is in the outcome.
 [[nodiscard]] std::expected<outcome, error> run_benchmarks(const options& how, const run& owner);

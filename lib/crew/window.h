@@ -161,7 +161,7 @@ void window_worker::run(Operation&& operation) noexcept(noexcept(operation())) {
   wait_for(++round_);
   std::uint64_t operations = 0;
   const unsigned every = time_every_;
-  while (!stopped()) {
+  do {  // at least once: a worker that was scheduled too late has a result, too
     const std::uint64_t from = ticks();
     operation();
     result_->latency.add(static_cast<std::uint64_t>(static_cast<double>(ticks() - from) * tick));
@@ -173,7 +173,7 @@ void window_worker::run(Operation&& operation) noexcept(noexcept(operation())) {
       operation();
     }
     operations += every - left;
-  }
+  } while (!stopped());
   result_->operations = operations;
   result_->elapsed_ns = monotonic_ns() - control_->start_ns.load(std::memory_order_relaxed);
 }
