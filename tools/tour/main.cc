@@ -1,0 +1,172 @@
+// bazel run -c opt //:tour -- [flags]: a quick benchmark, a quick stress run, and a page of both.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <expected>
+#include <filesystem>
+#include <iterator>
+#include <string>
+
+#include "bench/driver.h"
+#include "lib/base/deadline.h"
+#include "lib/base/error.h"
+#include "lib/base/interrupt.h"
+#include "lib/base/progress_line.h"
+#include "lib/base/random.h"
+#include "lib/crew/run.h"
+#include "lib/result/result.h"
+#include "reports/page/page.h"
+#include "stress/stress.h"
+#include "tools/tour/summary.h"
+
+namespace {
+
+using shmark::error;
+namespace bench = shmark::bench;
+namespace result = shmark::result;
+namespace stress = shmark::stress;
+
+constexpr int bad_usage = 2;
+constexpr int repetitions = 3;
+constexpr double window_s = 0.1;
+constexpr double seconds_each = window_s + 0.02;  // with forking, and the scheduler's share
+
+struct arguments {
+  std::string out = "shmark-tour";
+  double stress_seconds = 30;
+  std::uint64_t seed = shmark::unpredictable_number() >> 32;
+};
+
+// What a tour is made of, and what it tells while it works.
+class tour {
+ public:
+  tour(const arguments& asked, const shmark::run& owner, std::string command)
+      : asked_(asked), owner_(owner), command_(std::move(command)) {}
+
+  std::expected<result::run, error> measure() {
+    const auto total = repetitions * bench::case_count();
+    std::size_t started = 0;
+    bench::options how{.window_s = window_s,
+                       .seed = asked_.seed,
+                       .command = command_,
+                       .flags = {fmt::format("--benchmark_repetitions={}", repetitions)},
+                       .prints_table = false};
+    how.starting = [&](const std::string& name) {
+      const double left = static_cast<double>(total - started) * seconds_each;
+      show("measuring " + name, left + asked_.stress_seconds);
+      ++started;
+    };
+    auto done = bench::run_benchmarks(how, owner_);
+    line_.clear();
+    if (!done) return std::unexpected(done.error());
+    if (done->first_failure) return std::unexpected(*done->first_failure);
+    return std::move(done->results);
+  }
+
+  std::expected<result::run, error> attack() {
+    const stress::options how{.scenario = "transfer",
+                              .workers = 8,
+                              .seconds = asked_.stress_seconds,
+                              .seed = asked_.seed};
+    result::run results;
+    results.about = result::this_context(result::run_kind::stress, command_);
+    results.about.seed = how.seed;
+    auto done = stress::run_scenario(
+        how,
+        [&](const stress::progress& now) {
+          show(fmt::format("killing workers: {} so far", now.kills), now.seconds_left);
+        },
+        owner_);
+    line_.clear();
+    if (!done) return std::unexpected(done.error());
+    results.entries.push_back(stress::to_entry(how, *done));
+    return results;
+  }
+
+ private:
+  void show(const std::string& what, double seconds_left) {
+    line_.show(fmt::format("{:3.0f} s left: {}", seconds_left, what));
+  }
+
+  const arguments& asked_;
+  const shmark::run& owner_;
+  std::string command_;
+  shmark::progress_line line_;
+};
+
+int complain(const error& what, int status) {
+  fmt::print(stderr, "tour: {}\n", what.message());
+  return status;
+}
+
+int write_all(const std::filesystem::path& folder, const std::array<result::run, 2>& runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const auto path = folder / (std::array{"bench.json", "stress.json"}[i]);
+    if (auto done = result::write(path, runs[i]); !done) return complain(done.error(), 1);
+  }
+  const auto page = folder / "page.html";
+  if (auto done = shmark::reports::write_page(page, runs, "shmark: the tour"); !done) {
+    return complain(done.error(), 1);
+  }
+  for (const auto& sentence : shmark::tour::summary(runs[0], runs[1])) {
+    fmt::print("- {}\n", sentence);
+  }
+  fmt::print("\nThe page, with charts and with all numbers:\n{}\n", page.string());
+  return 0;
+}
+
+int run(const arguments& asked, const std::string& command) {
+  const auto folder = result::caller_path(asked.out);
+  std::error_code refused;
+  std::filesystem::create_directories(folder, refused);
+  if (refused) {
+    fmt::print(stderr, "tour: cannot make folder {}: {}; choose another with --out\n",
+               folder.string(), refused.message());
+    return bad_usage;
+  }
+  shmark::catch_interrupts();
+  auto owner = shmark::run::begin();
+  if (!owner) return complain(owner.error(), 1);
+  for (const auto& found : owner->swept()) fmt::print(stderr, "tour: {}\n", found);
+
+  tour all(asked, *owner, command);
+  fmt::print(
+      "Benchmarks, then a stress run: about {:.0f} seconds.\n\n",
+      static_cast<double>(repetitions * bench::case_count()) * seconds_each + asked.stress_seconds);
+  std::fflush(stdout);
+  auto measured = all.measure();
+  auto attacked = measured ? all.attack() : measured;
+  if (const int signal = shmark::interrupted(); signal != 0) {
+    fmt::print(stderr, "tour: interrupted; nothing is left behind, and no page was written\n");
+    return 128 + signal;
+  }
+  if (!attacked) return complain(attacked.error(), 1);
+  const bool passed = std::ranges::all_of(attacked->entries, [](const result::entry& entry) {
+    return entry.stress && entry.stress->verdict == result::verdict_kind::passed;
+  });
+  const int status = write_all(folder, {*std::move(measured), *std::move(attacked)});
+  return status == 0 && !passed ? 1 : status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("A quick benchmark, a quick stress run, and a page that shows both.", "tour");
+  arguments asked;
+  app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)");
+  app.add_option("--seconds", asked.stress_seconds, "of the stress run (default 30)")
+      ->check(CLI::Range(1.0, 3600.0));
+  app.add_option("--seed", asked.seed, "of all that is drawn (default: drawn at random)");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? 0 : bad_usage;
+  }
+  std::string command = "bazel run -c opt //:tour --";
+  for (int i = 1; i < argc; ++i) (command += ' ') += argv[i];
+  return run(asked, command);
+}
