@@ -363,7 +363,7 @@ TYPED_TEST(StoreCrash, OneThatDiesOpeningOrMakingAStoreHindersNobody) {
 // --- Death at any instant.
 
 TYPED_TEST(StoreCrash, WhoeverIsKilledWheneverTheValueIsWhole) {
-  constexpr int kills = 300;
+  constexpr int kills = 150;  // of each kind of store
   constexpr std::uint64_t seed_of_the_test = 7;
   random_source random(seed_of_the_test);
   // Without checksums: it is the protocol that keeps values whole.
@@ -378,7 +378,7 @@ TYPED_TEST(StoreCrash, WhoeverIsKilledWheneverTheValueIsWhole) {
       ASSERT_TRUE(change) << change.error().message();
       const auto seed = seed_of(change->bytes());
       ASSERT_TRUE(seed) << "a torn value";
-      const std::size_t size = std::size_t{16} << sizes.below(13);
+      const std::size_t size = std::size_t{16} << sizes.below(11);
       put(change->output(), value_of(*seed + 1, size + sizes.below(size)));
       ASSERT_TRUE(change->commit());
       done.add();
