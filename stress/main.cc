@@ -6,11 +6,13 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <expected>
 #include <filesystem>
 #include <optional>
 #include <string>
 
 #include "lib/base/interrupt.h"
+#include "lib/base/progress_line.h"
 #include "lib/base/random.h"
 #include "lib/crew/run.h"
 #include "lib/result/result.h"
@@ -41,7 +43,10 @@ void declare(CLI::App& app, arguments& to) {
       ->capture_default_str();
   app.add_option("--seconds", to.chosen.seconds, "for how long; a failure ends the run early")
       ->capture_default_str();
-  app.add_option("--seed", to.chosen.seed, "of everything random (default: drawn, and printed)");
+  app.add_option("--seed", to.chosen.seed, "of everything random (default: drawn, and printed)")
+      ->check([](const std::string& text) {  // else a negative one is taken, and wraps round
+        return text.starts_with('-') ? text + " is below 0" : std::string();
+      });
   app.add_option("--kill_gap_ms", to.chosen.kill_gap_ms,
                  "mean time from kill to kill; 0: nobody is killed")
       ->capture_default_str();
@@ -57,38 +62,22 @@ int list() {
   return passed;
 }
 
-// A line on a terminal, that is written over again and again, and goes when the work is done.
-class progress_line {
- public:
-  explicit progress_line(const stress::options& chosen)
-      : shows_(isatty(STDERR_FILENO) == 1),
-        what_(fmt::format("{}, {} workers", chosen.scenario, chosen.workers)) {}
-  ~progress_line() {
-    if (shows_) fmt::print(stderr, "\r\x1b[K");
-  }
-  progress_line(const progress_line&) = delete;
-  progress_line& operator=(const progress_line&) = delete;
-
-  [[nodiscard]] stress::progress_callback callback() const {
-    if (!shows_) return {};
-    return [this](const stress::progress& now) {
-      fmt::print(stderr, "\r{}: {:.0f} s left, {} killed\x1b[K", what_, now.seconds_left,
-                 now.kills);
-      std::fflush(stderr);
-    };
-  }
-
- private:
-  bool shows_;
-  std::string what_;
-};
-
 // Whether a file can be made there: better known before the run than after it.
 std::optional<std::string> what_is_wrong_with(const std::filesystem::path& out) {
   const auto folder = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
   if (access(folder.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(out)) return {};
   return fmt::format("cannot write --out={}: choose a file in a folder that you may write to",
                      out.string());
+}
+
+std::expected<stress::outcome, shmark::error> watch_scenario(const stress::options& chosen,
+                                                             const shmark::run& in) {
+  shmark::progress_line line;
+  const auto tell = [&](const stress::progress& now) {
+    line.show(fmt::format("{}, {} workers: {:.0f} s left, {} killed", chosen.scenario,
+                          chosen.workers, now.seconds_left, now.kills));
+  };
+  return stress::run_scenario(chosen, tell, in);
 }
 
 int run(const arguments& asked) {
@@ -107,10 +96,7 @@ int run(const arguments& asked) {
         result::this_context(result::run_kind::stress, stress::command_of(asked.chosen));
     results.about.seed = asked.chosen.seed;
   }
-  const auto done = [&] {
-    const progress_line line(asked.chosen);
-    return stress::run_scenario(asked.chosen, line.callback(), *owner);
-  }();
+  const auto done = watch_scenario(asked.chosen, *owner);
   owner->end();
   if (!done) return complain(done.error().message());
   fmt::print("{}", stress::summary(asked.chosen, *done));

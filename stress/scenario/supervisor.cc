@@ -55,6 +55,7 @@ class supervisor {
         tell_(tell),
         killer_(chosen.seed, mean_gap(chosen)),
         lives_(static_cast<std::size_t>(chosen.workers)),
+        killed_(static_cast<std::size_t>(chosen.workers)),
         begin_ns_(monotonic_ns()),
         watch_(chosen.patience, begin_ns_),
         crew_(std::in_place, crew_options{.size = chosen.workers, .pin = pinning::none}) {}
@@ -95,6 +96,7 @@ class supervisor {
   std::expected<void, error> start(int worker) {
     const std::uint64_t life = lives_[static_cast<std::size_t>(worker)]++;
     logs_.of(worker).doing.store(phase::idle);
+    killed_[static_cast<std::size_t>(worker)] = false;
     SHMARK_RETURN_IF_ERROR(
         crew_->start(worker, [this, worker, life] { return body_(worker, life); }));
     result_.processes.insert(crew_->process(worker));
@@ -110,7 +112,7 @@ class supervisor {
       std::int64_t now_ns = monotonic_ns();
       if (now_ns >= end_ns || over() || stalled(now_ns)) return {};
       if (now_ns >= kill_ns) {
-        SHMARK_RETURN_IF_ERROR(kill_one());
+        kill_one();
         kill_ns = next_kill();
       }
       if (now_ns >= tell_ns && tell_) {
@@ -120,7 +122,8 @@ class supervisor {
       }
       now_ns = monotonic_ns();
       const std::int64_t wake_ns = std::min({kill_ns, end_ns, now_ns + tick_ns});
-      heed(crew_->wait(deadline::after(std::chrono::nanoseconds(wake_ns - now_ns)), {}));
+      const auto until = deadline::after(std::chrono::nanoseconds(wake_ns - now_ns));
+      SHMARK_RETURN_IF_ERROR(heed(crew_->wait(until, {})));
     }
   }
 
@@ -132,37 +135,37 @@ class supervisor {
            (chosen_.enough_kills != 0 && counts().kills_in_operation >= chosen_.enough_kills);
   }
 
-  // Whether the worker that ended is `killed`, by our hand. Anybody else's end is a failure.
-  bool heed(const crew::event& event, int killed = -1) {
-    if (event.interrupted) outcome().interrupted = true;
-    if (!event.ended) return false;
-    const auto& death = *event.ended;
-    if (death.clean() && logs_.stopped()) return death.index == killed;  // as it was asked to
-    if (death.index == killed && WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGKILL) {
-      return true;
-    }
-    ++counts().died;
-    note(death.text() + ", not by our hand");
-    return death.index == killed;
+  // Sends the signal. The victim may have to wait for a processor to die on, so its end is seen
+  // later, by heed(), and meanwhile others are killed.
+  void kill_one() noexcept {
+    const int victim = killer_.victim(chosen_.workers);
+    std::vector<bool>::reference killed = killed_[static_cast<std::size_t>(victim)];
+    if (!killed && crew_->running(victim)) crew_->signal(victim, SIGKILL);
+    killed = true;
   }
 
-  std::expected<void, error> kill_one() {
-    const int victim = killer_.victim(chosen_.workers);
-    crew_->signal(victim, SIGKILL);
-    const auto until = deadline::after(chosen_.patience);
-    while (!heed(crew_->wait(until, {}), victim)) {
-      if (outcome().interrupted) return {};
-      if (until.passed()) {
-        report_stuck(victim, "does not die");
-        return {};
-      }
+  // Takes note of what happened. A worker that was killed gets a successor; any other end, unless
+  // all were asked to end, is a failure.
+  std::expected<void, error> heed(const crew::event& event) {
+    if (event.interrupted) outcome().interrupted = true;
+    if (!event.ended) return {};
+    const auto& death = *event.ended;
+    const bool killed = killed_[static_cast<std::size_t>(death.index)];
+    if (killed && WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGKILL) {
+      count_kill(death.index);
+      return logs_.stopped() ? std::expected<void, error>() : start(death.index);
     }
-    if (over()) return {};
+    if (death.clean() && logs_.stopped()) return {};
+    ++counts().died;
+    note(death.text() + (killed ? ", before it could be killed" : ", and nobody has killed it"));
+    return {};
+  }
+
+  void count_kill(int worker) noexcept {
     ++counts().kills;
-    const phase doing = logs_.of(victim).doing.load();
+    const phase doing = logs_.of(worker).doing.load();
     if (doing != phase::idle) ++counts().kills_in_operation;
     if (doing == phase::holding) ++counts().kills_holding;
-    return start(victim);
   }
 
   bool stalled(std::int64_t now_ns) {
@@ -183,7 +186,7 @@ class supervisor {
     logs_.stop();
     const auto until = deadline::after(chosen_.patience);
     while (any_running() && counts().stuck == 0 && !outcome().interrupted && !until.passed()) {
-      heed(crew_->wait(until, {}));
+      static_cast<void>(heed(crew_->wait(until, {})));  // all have been asked to stop: none starts
     }
     if (counts().stuck != 0 || outcome().interrupted) return;
     for (int i = 0; i < chosen_.workers; ++i) {
@@ -202,7 +205,8 @@ class supervisor {
   const worker_body& body_;
   const progress_callback& tell_;
   killer killer_;
-  std::vector<std::uint64_t> lives_;
+  std::vector<std::uint64_t> lives_;  // by worker: how many have begun
+  std::vector<bool> killed_;          // by worker: whether the signal has been sent
   supervision result_;
   std::int64_t begin_ns_;
   progress_watch watch_;
