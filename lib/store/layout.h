@@ -1,4 +1,5 @@
-// The bytes of a store's segments, version 1. LAYOUT.md draws them; this file is what compiles.
+// The bytes of a store's segments, version 1. LAYOUT.md draws them, this file is what compiles; a
+// change to either is a change to the other, and to layout_version.
 //
 // A control segment holds a control block and two buffers of equal capacity, one per side. A value
 // that does not fit its side's buffer lies in a data segment, which begins with a data header.
@@ -55,8 +56,16 @@ struct control {
   alignas(cache_line) std::array<std::byte, lock_area_size> lock_area;
 };
 static_assert(sizeof(side) == 40 && alignof(side) == 8);
+static_assert(offsetof(side, segment) == 0 && offsetof(side, generation) == 8);
+static_assert(offsetof(side, length) == 16 && offsetof(side, checksum) == 24);
+static_assert(offsetof(side, references) == 32);
 static_assert(sizeof(control) == 512 && alignof(control) == cache_line);
-static_assert(offsetof(control, word) == 64 && offsetof(control, sides) == 128);
+static_assert(offsetof(control, magic) == 0 && offsetof(control, version) == 8);
+static_assert(offsetof(control, has_checksum) == 12 && offsetof(control, lock_name) == 16);
+static_assert(offsetof(control, lock_size) == 40 && offsetof(control, segment_size) == 48);
+static_assert(offsetof(control, capacity) == 56 && offsetof(control, word) == 64);
+static_assert(offsetof(control, removed) == 72 && offsetof(control, sides) == 128);
+static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
@@ -66,7 +75,8 @@ struct alignas(cache_line) data_header {
   std::uint64_t store;  // the number of the store's control segment
   std::uint64_t generation;
 };
-static_assert(sizeof(data_header) == cache_line);
+static_assert(sizeof(data_header) == cache_line && offsetof(data_header, magic) == 0);
+static_assert(offsetof(data_header, store) == 8 && offsetof(data_header, generation) == 16);
 
 // The word, taken apart and put together.
 constexpr std::uint64_t writing_bit = 1;
