@@ -79,7 +79,8 @@ class window_worker {
   // place to prepare: it is not timed, and nobody goes before all are ready.
   [[nodiscard]] bool next() noexcept;
 
-  // Does `operation` until the window ends. Call it once for each next().
+  // Does `operation` until the window ends, and at least once, so that every worker has a rate even
+  // if the scheduler let it in when the window was over. Call it once for each next().
   template <stop_check Check = stop_check::every_operation, class Operation>
   void run(Operation&& operation) noexcept(noexcept(operation()));
 
