@@ -31,11 +31,14 @@ class measurer {
       if (!first_failure_) first_failure_ = measured.error();
       return;
     }
-    const auto operations = static_cast<benchmark::IterationCount>(measured->operations);
-    while (state.KeepRunningBatch(operations)) {
-      state.SetIterationTime(static_cast<double>(operations) / measured->ops_per_s);
+    auto& repetitions = taken_[which.name];
+    repetitions.push_back(*std::move(measured));
+    // Google Benchmark insists that all repetitions have as many iterations as the first: they get
+    // the time that so many would have taken. The result file has the true number (see collector).
+    const auto iterations = static_cast<benchmark::IterationCount>(repetitions.front().operations);
+    while (state.KeepRunningBatch(iterations)) {
+      state.SetIterationTime(static_cast<double>(iterations) / repetitions.back().ops_per_s);
     }
-    taken_[which.name].push_back(*std::move(measured));
   }
 
   [[nodiscard]] const measurements& taken() const noexcept { return taken_; }
@@ -131,6 +134,7 @@ class collector final : public benchmark::BenchmarkReporter {
     const auto index = static_cast<std::size_t>(to.repetition_index);
     if (found == taken_.end() || index >= found->second.size()) return;
     const window_result& measured = found->second[index];
+    to.iterations = measured.operations;
     to.worker_ops_per_s = measured.worker_ops_per_s;
     to.durations = result::histogram{.time_every = how_.time_every};
     measured.latency.for_each([&](std::uint64_t lower_ns, std::uint64_t count) {

@@ -1,15 +1,18 @@
 // bazel run -c opt //bench -- [flags]: see --help.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <cerrno>
 #include <cstdio>
-#include <iostream>
+#include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "bench/driver.h"
+#include "lib/base/descriptor.h"
 #include "lib/base/interrupt.h"
 #include "lib/crew/run.h"
 #include "lib/result/result.h"
@@ -35,6 +38,7 @@ struct arguments {
   bench::options how;
   std::string out;
   std::string min_time;
+  std::vector<std::string> passed_on;  // to Google Benchmark, once checked
 };
 
 // "0.05", and "0.05s" as newer versions of Google Benchmark have it.
@@ -54,6 +58,21 @@ double seconds_of(const std::string& text) {
   return seconds;
 }
 
+// Flags of Google Benchmark that it would answer to with exit status 0, or an abort, if they were
+// wrong; it gets them after they have been checked here.
+void declare_checked(CLI::App& app, arguments& to) {
+  const auto pass_on = [&](const std::string& name, const CLI::Validator& check) {
+    app.add_option_function<std::string>(
+           name, [&to, name](const std::string& value) { to.passed_on.push_back(name + '=' + value); })
+        ->check(check)
+        ->group("");
+  };
+  pass_on("--benchmark_repetitions", CLI::Range(1, 1'000'000));
+  pass_on("--benchmark_format", CLI::IsMember({"console"}));
+  pass_on("--benchmark_out_format", CLI::IsMember({"json"}));
+  pass_on("--benchmark_time_unit", CLI::IsMember({"ns", "us", "ms", "s"}));
+}
+
 void declare(CLI::App& app, arguments& to) {
   const std::map<std::string, shmark::workers_are> kinds{
       {"processes", shmark::workers_are::processes}, {"threads", shmark::workers_are::threads}};
@@ -71,9 +90,34 @@ void declare(CLI::App& app, arguments& to) {
       ->transform(CLI::CheckedTransformer(pins));
   app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)");
   app.add_option("--benchmark_min_time", to.min_time)->group("");
+  declare_checked(app, to);
+}
+
+// Whether the result file can be written; to be asked before minutes of measuring. Changes nothing.
+std::expected<void, shmark::error> check_writable(const std::filesystem::path& path) {
+  constexpr auto attempted = "write result file";
+  std::error_code ignored;
+  if (exists(path, ignored) && !is_regular_file(path, ignored)) {
+    const shmark::descriptor there(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (there || errno == ENXIO) return {};  // ENXIO: a pipe that nobody reads yet
+    auto refused = shmark::system_error(errno, attempted, path.native());
+    if (errno == EISDIR) refused.remedy = "that is a folder: name a file in it";
+    return std::unexpected(refused);
+  }
+  const std::filesystem::path probe = path.native() + ".tmp-check";
+  auto written = result::write_text(probe, "", attempted);
+  remove(probe, ignored);
+  if (!written) written.error().object = path.native();
+  return written;
 }
 
 int run(const arguments& asked) {
+  if (!asked.out.empty()) {
+    if (const auto possible = check_writable(result::caller_path(asked.out)); !possible) {
+      fmt::print(stderr, "bench: {}\n", possible.error().message());
+      return bad_usage;
+    }
+  }
   shmark::catch_interrupts();
   auto owner = shmark::run::begin();
   if (!owner) {
@@ -115,6 +159,7 @@ int main(int argc, char** argv) {
     return app.exit(wrong) == 0 ? 0 : bad_usage;
   }
   asked.how.flags = app.remaining();
+  asked.how.flags.insert(asked.how.flags.end(), asked.passed_on.begin(), asked.passed_on.end());
   asked.how.command = "bazel run -c opt //bench --";
   for (int i = 1; i < argc; ++i) (asked.how.command += ' ') += argv[i];
   return run(asked);

@@ -120,7 +120,7 @@ int write_all(const std::filesystem::path& folder, const std::array<result::run,
 }
 
 int run(const arguments& asked, const std::string& command) {
-  const auto folder = result::caller_path(asked.out);
+  const auto folder = std::filesystem::absolute(result::caller_path(asked.out));
   std::error_code refused;
   std::filesystem::create_directories(folder, refused);
   if (refused) {
