@@ -32,6 +32,7 @@ class sink {
   // Appends `size` bytes. After a failure to grow, does nothing (see failure()).
   void write(const void* data, std::size_t size) {
     if (size > memory_.size() - used_ && !make_room(size)) return;
+    if (size == 0) return;  // there may be no memory yet, and memcpy takes no null
     std::memcpy(memory_.data() + used_, data, size);
     used_ += size;
   }
