@@ -25,6 +25,13 @@ std::pair<std::string_view, std::string> argument(std::string_view name, const s
   return {name, value};
 }
 
+// Where the shortest bar would vanish: dots on a logarithmic axis, which has no zero for bars to
+// begin at.
+void show_all_sizes(chart& bars) {
+  bars.x.logarithmic = needs_logarithm(bars.series, true);
+  if (bars.x.logarithmic) bars.kind = chart_kind::dots;
+}
+
 // Codecs.
 
 chart codec_chart(const all_series& codecs, const std::string& shape, bool of_bytes) {
@@ -53,6 +60,7 @@ chart codec_chart(const all_series& codecs, const std::string& shape, bool of_by
     shown.series.push_back(std::move(bars));
     if (of_bytes) break;  // encoding and decoding see the same bytes
   }
+  show_all_sizes(shown);
   return shown;
 }
 
@@ -190,9 +198,7 @@ chart time_chart(const all_series& all, std::string title, bool drop_family) {
     shown.series.front().points.push_back(
         {one->median_ns(), position, one->min_ns(), one->max_ns()});
   }
-  shown.x.logarithmic = needs_logarithm(shown.series, true);
-  // A bar's length says nothing where the axis has no zero.
-  if (shown.x.logarithmic) shown.kind = chart_kind::dots;
+  show_all_sizes(shown);
   return shown;
 }
 

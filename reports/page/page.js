@@ -132,9 +132,11 @@
 
   // Data.
 
-  const dataset_of = (series, kind) => {
+  const dataset_of = (series, kind, place) => {
     const drawn = colour(series.look);
     const style = series.markers ? marker(series.look) : 'line';
+    // The first is drawn on top: where points coincide, those below show around it.
+    const radius = kind === 'dots' ? 6 : series.line ? 5 : 4 + 1.3 * Math.min(place, 4);
     const outlined = !series.markers || open_markers.has(style);
     const common = {
       label: series.name,
@@ -155,8 +157,8 @@
       borderWidth: series.strong ? 3.5 : 2,
       borderDash: series.dashed ? [6, 4] : [],
       pointStyle: style,
-      pointRadius: series.markers ? (kind === 'dots' ? 6 : 5) : 0,
-      pointHoverRadius: series.markers ? 8 : 0,
+      pointRadius: series.markers ? radius : 0,
+      pointHoverRadius: series.markers ? radius + 3 : 0,
       pointBorderWidth: outlined ? 2 : 1,
       pointBorderColor: outlined ? drawn : theme('--card'),
       clip: 8,
@@ -283,7 +285,7 @@
       type: shown.kind === 'bars' ? 'bar' : 'scatter',
       data: {
         datasets: shown.series.map((series) =>
-          ({...dataset_of(series, shown.kind), hidden: hidden.has(series.group)})),
+          ({...dataset_of(series, shown.kind, series.look), hidden: hidden.has(series.group)})),
       },
       options: {
         indexAxis: shown.kind === 'bars' ? 'y' : 'x',

@@ -263,11 +263,9 @@ TEST_F(Result, SurvivesEveryDamagedByte) {
   small.entries.resize(1);
   const std::string text = to_json(small);
   for (std::size_t i = 0; i < text.size(); ++i) {
-    for (const char byte : {'"', '9', '\xff'}) {
-      std::string damaged = text;
-      damaged[i] = byte;
-      EXPECT_FALSE(message_for(damaged).empty());
-    }
+    std::string damaged = text;
+    damaged[i] = "\"9\xff"[i % 3];
+    EXPECT_FALSE(message_for(damaged).empty());
   }
 }
 
