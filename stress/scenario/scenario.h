@@ -22,7 +22,7 @@ struct options {
   double kill_gap_ms = 2.5;  // mean time from kill to kill; 0: nobody is killed
   // Enough kills inside an operation to end the run early; 0: there are never enough.
   std::uint64_t enough_kills = 0;
-  // After how long without a completed operation the run counts as stuck.
+  // After how long without a completed operation of some kind the run counts as stuck.
   std::chrono::nanoseconds patience = std::chrono::seconds(10);
 };
 

@@ -57,7 +57,8 @@ class supervisor {
         lives_(static_cast<std::size_t>(chosen.workers)),
         killed_(static_cast<std::size_t>(chosen.workers)),
         begin_ns_(monotonic_ns()),
-        watch_(chosen.patience, begin_ns_),
+        transfers_(chosen.patience, begin_ns_),
+        reads_(chosen.patience, begin_ns_),
         crew_(std::in_place, crew_options{.size = chosen.workers, .pin = pinning::none}) {}
 
   std::expected<void, error> run() {
@@ -168,8 +169,11 @@ class supervisor {
     if (doing == phase::holding) ++counts().kills_holding;
   }
 
+  // Each kind of operation by itself: what needs less may still work when the other hangs.
   bool stalled(std::int64_t now_ns) {
-    if (!watch_.stands_still(logs_.operations(), now_ns)) return false;
+    const bool transfers_stand = transfers_.stands_still(logs_.transfers(), now_ns);
+    const bool reads_stand = reads_.stands_still(logs_.reads(), now_ns);
+    if (!transfers_stand && !reads_stand) return false;
     for (int i = 0; i < chosen_.workers; ++i) report_stuck(i, "completes nothing");
     return true;
   }
@@ -209,7 +213,8 @@ class supervisor {
   std::vector<bool> killed_;          // by worker: whether the signal has been sent
   supervision result_;
   std::int64_t begin_ns_;
-  progress_watch watch_;
+  progress_watch transfers_;
+  progress_watch reads_;
   std::optional<crew> crew_;  // last: its end, which ends the workers, comes first
 };
 

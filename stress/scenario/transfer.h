@@ -11,6 +11,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <expected>
@@ -250,9 +251,13 @@ template <class Backend = default_backend>
     const options& chosen, const progress_callback& tell, const run& in,
     const store_options& storage = transfer_storage) {
   const auto before = system_objects::now();
-  SHMARK_ASSIGN_OR_RETURN(auto domain, shmark::domain<Backend>::open(in.domain()));
-  auto result = detail::operate(domain, in.domain(), chosen, storage, tell);
-  const auto cleaned = domain.cleanup();
+  std::expected<supervision, error> result;
+  std::expected<void, error> cleaned;
+  {
+    SHMARK_ASSIGN_OR_RETURN(auto domain, shmark::domain<Backend>::open(in.domain()));
+    result = detail::operate(domain, in.domain(), chosen, storage, tell);
+    cleaned = domain.cleanup();
+  }  // a segment that is still attached is still there
   if (!result) return std::unexpected(result.error());
   result->processes.insert(getpid());
   detail::find_leaks(cleaned, in, before, result->processes, result->seen);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <new>
-#include <numeric>
 
 namespace shmark::stress {
 
@@ -36,11 +35,10 @@ std::span<worker_log> worker_logs::all() const noexcept {
   return {first, static_cast<std::size_t>(workers_)};
 }
 
-std::uint64_t worker_logs::operations() const noexcept {
-  const auto logs = all();
-  return std::accumulate(
-      logs.begin(), logs.end(), std::uint64_t{0},
-      [](std::uint64_t sum, const worker_log& log) { return sum + log.operations(); });
+std::uint64_t worker_logs::sum(std::atomic<std::uint64_t> worker_log::* count) const noexcept {
+  std::uint64_t total = 0;
+  for (const auto& log : all()) total += (log.*count).load(std::memory_order_acquire);
+  return total;
 }
 
 }  // namespace shmark::stress

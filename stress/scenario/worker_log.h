@@ -41,10 +41,6 @@ struct alignas(64) worker_log {
     // Only the worker itself writes, so no read-modify-write instruction is needed.
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_release);
   }
-  [[nodiscard]] std::uint64_t operations() const noexcept {
-    return transfers.load(std::memory_order_acquire) + reads.load(std::memory_order_acquire);
-  }
-
   // Notes what went wrong, unless something was noted before.
   void find(std::string_view sentence) noexcept;
   [[nodiscard]] std::string_view found() const noexcept;
@@ -61,7 +57,9 @@ class worker_logs {
   [[nodiscard]] worker_log& of(int worker) const noexcept {
     return all()[static_cast<std::size_t>(worker)];
   }
-  [[nodiscard]] std::uint64_t operations() const noexcept;
+  // Of all workers together.
+  [[nodiscard]] std::uint64_t transfers() const noexcept { return sum(&worker_log::transfers); }
+  [[nodiscard]] std::uint64_t reads() const noexcept { return sum(&worker_log::reads); }
 
   // Asks all workers to end after the operation that they are in.
   void stop() const noexcept { wish().store(1, std::memory_order_release); }
@@ -73,6 +71,7 @@ class worker_logs {
   worker_logs(anonymous_segment memory, int workers) noexcept
       : memory_(std::move(memory)), workers_(workers) {}
   [[nodiscard]] std::atomic<std::uint32_t>& wish() const noexcept;
+  [[nodiscard]] std::uint64_t sum(std::atomic<std::uint64_t> worker_log::* count) const noexcept;
 
   anonymous_segment memory_;  // the wish, on a cache line of its own, then the logs
   int workers_;

@@ -1,0 +1,188 @@
+// The program as a user starts it, interrupts it, and kills it.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/result/result.h"
+#include "tests/support/child.h"
+
+namespace shmark {
+namespace {
+
+using support::child;
+using support::exited;
+using support::killed_by;
+
+constexpr const char* program = "stress/stress";
+
+std::string contents(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+void redirect(int number, const std::filesystem::path& to) {
+  const int file = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  dup2(file, number);
+  close(file);
+}
+
+// The run whose objects the process has mapped: "run-…"; empty before it has any.
+std::string run_of(pid_t process) {
+  const std::string maps = contents("/proc/" + std::to_string(process) + "/maps");
+  const auto at = maps.find("run-");
+  constexpr std::size_t length = 20;
+  return at == std::string::npos ? "" : maps.substr(at, length);
+}
+
+std::set<std::string> objects_of(const std::string& run) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+    if (contains(entry.path().filename().string(), run)) names.insert(entry.path().filename());
+  }
+  return names;
+}
+
+class StressProgram : public ::testing::Test {
+ protected:
+  StressProgram() { std::filesystem::create_directories(folder_); }
+  ~StressProgram() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] child start(std::vector<std::string> arguments) const {
+    return child::start([&] {
+      redirect(STDOUT_FILENO, folder_ / "out");
+      redirect(STDERR_FILENO, folder_ / "err");
+      std::vector<char*> words{const_cast<char*>(program)};
+      for (auto& each : arguments) words.push_back(each.data());
+      words.push_back(nullptr);
+      execv(program, words.data());
+      _exit(127);
+    });
+  }
+  [[nodiscard]] support::ending run(const std::vector<std::string>& arguments) const {
+    return start(arguments).wait();
+  }
+  [[nodiscard]] std::string out() const { return contents(folder_ / "out"); }
+  [[nodiscard]] std::string err() const { return contents(folder_ / "err"); }
+
+  void expect_complaint(const std::vector<std::string>& arguments, const std::string& about) const {
+    EXPECT_EQ(run(arguments), exited(2)) << about;
+    EXPECT_EQ(out(), "");
+    EXPECT_TRUE(contains(err(), about)) << err();
+    EXPECT_TRUE(err().starts_with("stress: ") && err().find('\n') == err().size() - 1)
+        << "not one line: " << err();
+  }
+
+  // Waits until the program is in the midst of it: has a domain, and workers. Returns its run;
+  // nothing if it has ended.
+  [[nodiscard]] static std::string await_work(const child& of) {
+    const auto pid = std::to_string(of.pid());
+    for (;;) {
+      const auto id = run_of(of.pid());
+      if (!id.empty() && !contents("/proc/" + pid + "/task/" + pid + "/children").empty())
+        return id;
+      if (support::process_state(of.pid()) == 'Z') return "";
+    }
+  }
+
+  std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) /
+      ("stress." + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+TEST_F(StressProgram, NamesItsScenariosAndFlags) {
+  EXPECT_EQ(run({"--list"}), exited(0));
+  EXPECT_TRUE(contains(out(), "transfer"));
+  EXPECT_EQ(run({"--help"}), exited(0));
+  EXPECT_TRUE(contains(out(), "--scenario") && contains(out(), "--seed")) << out();
+}
+
+TEST_F(StressProgram, EndsWith2AndAMessageOnBadInput) {
+  expect_complaint({"--frobnicate"}, "--frobnicate");
+  expect_complaint({"--scenario=nope"}, "nope");
+  expect_complaint({"--workers=5000"}, "5000");
+  expect_complaint({"--workers=0"}, "--workers");
+  expect_complaint({"--seconds=0"}, "--seconds");
+  expect_complaint({"--seconds=nan"}, "nan");
+  expect_complaint({"--seed=-1"}, "--seed");
+  expect_complaint({"--kill_gap_ms=-1"}, "--kill_gap_ms");
+  expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
+}
+
+TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
+  const auto file = (folder_ / "result.json").string();
+  ASSERT_EQ(run({"--workers=3", "--seconds=1", "--seed=7", "--out=" + file}), exited(0))
+      << out() << err();
+  const std::string command =
+      "bazel run -c opt //stress -- --scenario=transfer --workers=3 --seconds=1 --seed=7";
+  EXPECT_TRUE(contains(out(), "verdict: passed")) << out();
+  EXPECT_TRUE(contains(out(), command)) << out();
+  EXPECT_FALSE(contains(err(), "left")) << "progress, though no terminal shows it: " << err();
+
+  const auto results = result::read(file);
+  ASSERT_TRUE(results) << results.error().message();
+  EXPECT_EQ(results->about.kind, result::run_kind::stress);
+  ASSERT_EQ(results->entries.size(), 1U);
+  const auto& entry = results->entries.front();
+  EXPECT_EQ(entry.name, "Stress/scenario:transfer/workers:3");
+  ASSERT_TRUE(entry.stress);
+  EXPECT_EQ(entry.stress->verdict, result::verdict_kind::passed);
+  EXPECT_EQ(entry.stress->seed, 7U);
+  EXPECT_EQ(entry.stress->command, command);
+  for (const char* name : {"operations", "transfers", "reads", "kills", "kills_in_operation"}) {
+    EXPECT_GT(entry.counter(name).value_or(0), 0) << name;
+  }
+  for (const char* name : {"lost", "torn", "stuck", "died", "leaked"}) {
+    EXPECT_EQ(entry.counter(name), 0) << name;
+  }
+  EXPECT_TRUE(entry.counter("kills_holding") && entry.counter("recoveries"));
+}
+
+TEST_F(StressProgram, EndsWith1WhenNoKillCouldLand) {
+  EXPECT_EQ(run({"--workers=2", "--seconds=0.2", "--kill_gap_ms=0"}), exited(1));
+  EXPECT_TRUE(contains(out(), "verdict: vacuous")) << out();
+  EXPECT_TRUE(contains(out(), "--kill_gap_ms=0")) << out();
+}
+
+TEST_F(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
+  const auto file = (folder_ / "result.json").string();
+  auto program_run = start({"--seconds=1000", "--out=" + file});
+  const auto id = await_work(program_run);
+  ASSERT_FALSE(id.empty()) << err();
+  program_run.send(SIGINT);
+  EXPECT_EQ(program_run.wait(), exited(130));
+  EXPECT_TRUE(contains(out(), "verdict: undecided (interrupted)")) << out();
+  EXPECT_EQ(objects_of(id), std::set<std::string>{});
+  const auto results = result::read(file);
+  ASSERT_TRUE(results) << results.error().message();
+  ASSERT_TRUE(results->entries.at(0).stress);
+  EXPECT_EQ(results->entries[0].stress->verdict, result::verdict_kind::undecided);
+}
+
+TEST_F(StressProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
+  auto program_run = start({"--seconds=1000"});
+  const auto id = await_work(program_run);
+  ASSERT_FALSE(id.empty()) << err();
+  EXPECT_EQ(program_run.kill(), killed_by(SIGKILL));
+  // Its workers end by themselves. They are ours now, to wait for: see main.cc of the support.
+  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+  EXPECT_EQ(run({"--seconds=0.5", "--workers=2"}), exited(0)) << out() << err();
+  EXPECT_EQ(objects_of(id), std::set<std::string>{});
+}
+
+}  // namespace
+}  // namespace shmark

@@ -1,0 +1,137 @@
+// The scenario on backends that keep their promises, and on some that do not.
+
+#include "stress/scenario/transfer.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "lib/codec/boost_binary.h"
+#include "lib/lock/sysv_semaphore.h"
+#include "lib/segment/sysv.h"
+#include "tests/stress/mutants.h"
+
+namespace shmark {
+namespace {
+
+using result::verdict_kind;
+using stress::options;
+using stress::outcome;
+
+struct sysv_backend {
+  using segment = sysv_segment;
+  using lock = sysv_semaphore;
+  using codec = boost_binary;
+};
+
+// Long enough for whatever is to be seen: the runs end by themselves before.
+constexpr double long_s = 600;
+
+template <class Backend>
+outcome run_on(const options& chosen, const store_options& storage = stress::transfer_storage) {
+  auto in = run::begin();
+  if (!in) {
+    ADD_FAILURE() << in.error().message();
+    return {};
+  }
+  const auto done = stress::run_transfer<Backend>(chosen, {}, *in, storage);
+  if (!done) {
+    ADD_FAILURE() << done.error().message();
+    return {};
+  }
+  return *done;
+}
+
+std::string told(const outcome& done) {
+  std::string text(result::name_of(done.verdict()));
+  for (const auto& finding : done.findings) text += "\n" + finding;
+  return text;
+}
+
+template <class Backend>
+class Transfer : public ::testing::Test {};
+using good_backends = ::testing::Types<default_backend, sysv_backend>;
+TYPED_TEST_SUITE(Transfer, good_backends, );
+
+TYPED_TEST(Transfer, PassesWhileWorkersAreKilled) {
+  const auto done = run_on<TypeParam>(
+      {.workers = 4, .seconds = long_s, .seed = 1, .kill_gap_ms = 1, .enough_kills = 300});
+  EXPECT_EQ(done.verdict(), verdict_kind::passed) << told(done);
+  EXPECT_GE(done.seen.kills_in_operation, 300U);
+  EXPECT_GE(done.seen.kills, done.seen.kills_in_operation);
+  EXPECT_GT(done.seen.kills_holding, 0U);
+  EXPECT_GT(done.seen.recoveries, 0U);
+  EXPECT_GT(done.seen.transfers, 0U);
+  EXPECT_GT(done.seen.reads, 0U);
+}
+
+TYPED_TEST(Transfer, PassesWithAValueThatFitsTheStoresBuffers) {
+  const auto done = run_on<TypeParam>(
+      {.workers = 2, .seconds = long_s, .seed = 2, .kill_gap_ms = 1, .enough_kills = 50},
+      {.capacity = 8192});
+  EXPECT_EQ(done.verdict(), verdict_kind::passed) << told(done);
+}
+
+TYPED_TEST(Transfer, IsVacuousWhenNobodyIsKilled) {
+  const auto done = run_on<TypeParam>({.workers = 2, .seconds = 0.2, .seed = 3, .kill_gap_ms = 0});
+  EXPECT_EQ(done.verdict(), verdict_kind::vacuous) << told(done);
+  EXPECT_EQ(done.seen.kills, 0U);
+  EXPECT_GT(done.seen.operations(), 0U);
+}
+
+// Each of these has a planted bug.
+
+TEST(TransferChecker, FindsALostUpdate) {
+  // Without a lock values are torn as well, if much more rarely, and the first finding ends a run.
+  for (std::uint64_t seed = 1;; ++seed) {
+    const auto done = run_on<mutants::loses_updates>(
+        {.workers = 4, .seconds = long_s, .seed = seed}, {.has_checksum = false});
+    ASSERT_EQ(done.verdict(), verdict_kind::failed);
+    ASSERT_FALSE(done.findings.empty());
+    if (done.seen.lost > 0) break;
+  }
+}
+
+TEST(TransferChecker, FindsATornRead) {
+  const auto done = run_on<mutants::tears_values>({.workers = 4, .seconds = long_s, .seed = 1},
+                                                  {.has_checksum = false});
+  EXPECT_EQ(done.verdict(), verdict_kind::failed);
+  EXPECT_GT(done.seen.torn, 0U) << told(done);
+  EXPECT_FALSE(done.findings.empty());
+}
+
+TEST(TransferChecker, FindsATornReadOfAStoreWithChecksums) {
+  const auto done = run_on<mutants::tears_values>({.workers = 4, .seconds = long_s, .seed = 1},
+                                                  {.has_checksum = true});
+  EXPECT_EQ(done.verdict(), verdict_kind::failed);
+  EXPECT_GT(done.seen.torn, 0U) << told(done);
+}
+
+TEST(TransferChecker, FindsALeakedSegment) {
+  const auto done = run_on<mutants::leaks>(
+      {.workers = 4, .seconds = long_s, .seed = 1, .kill_gap_ms = 1, .enough_kills = 100});
+  EXPECT_EQ(done.verdict(), verdict_kind::failed);
+  EXPECT_GT(done.seen.leaked, 0U) << told(done);
+  EXPECT_EQ(done.seen.lost + done.seen.torn + done.seen.died + done.seen.stuck, 0U) << told(done);
+}
+
+TEST(TransferChecker, FindsALockThatItsDeadHolderKeeps) {
+  const auto done = run_on<mutants::hangs>({.workers = 4,
+                                            .seconds = long_s,
+                                            .seed = 1,
+                                            .kill_gap_ms = 1,
+                                            .patience = std::chrono::seconds(1)});
+  EXPECT_EQ(done.verdict(), verdict_kind::failed);
+  EXPECT_GT(done.seen.stuck, 0U) << told(done);
+}
+
+TEST(TransferChecker, FindsAWorkerThatWasNotKilledByTheSupervisor) {
+  const auto done =
+      run_on<mutants::dies>({.workers = 2, .seconds = long_s, .seed = 1, .kill_gap_ms = 0});
+  EXPECT_EQ(done.verdict(), verdict_kind::failed);
+  EXPECT_GT(done.seen.died, 0U);
+  EXPECT_NE(told(done).find("killed by signal 9"), std::string::npos) << told(done);
+}
+
+}  // namespace
+}  // namespace shmark
