@@ -31,11 +31,13 @@ std::string alive_name(std::string_view domain) {
   return object_prefix(domain).append(alive_suffix);
 }
 
-// The lock on a run's `.alive`, if nobody else has it. `domain` may be a new one, or a dead one's.
-std::expected<std::optional<descriptor>, error> take(std::string_view domain) {
+// The lock on a run's `.alive`, if nobody else has it. `domain` is a new one (flags: O_CREAT) or
+// another run's (flags: 0; it may have ended by now).
+std::expected<std::optional<descriptor>, error> take(std::string_view domain, int flags) {
   const std::string name = "/" + alive_name(domain);
   for (;;) {
-    descriptor object(shm_open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    descriptor object(shm_open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
+    if (!object && errno == ENOENT && flags == 0) return std::nullopt;
     if (!object) return system_failure(errno, "begin a run", short_text(name));
     if (flock(object.number(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
     struct stat status;
@@ -93,10 +95,11 @@ std::vector<std::string> sweep() {
   }
   std::vector<std::string> report;
   for (const auto& domain : domains) {
-    const auto taken = take(domain);
-    if (!taken || !*taken) continue;  // it is alive
+    const auto taken = take(domain, 0);
+    if (!taken || !*taken) continue;  // it is alive, or has cleaned up after itself
     const auto count = remove_objects(domain);
     shm_unlink(("/" + alive_name(domain)).c_str());
+    if (count == 0) continue;  // it had only just begun
     report.push_back(fmt::format(
         "an earlier run, {}, was killed before it could clean up: removed {} object{} of its in "
         "/dev/shm",
@@ -131,7 +134,7 @@ std::expected<run, error> run::begin() {
   auto swept = sweep();
   for (;;) {
     std::string domain = fmt::format("{}{:016x}", run_prefix, unpredictable_number());
-    SHMARK_ASSIGN_OR_RETURN(auto alive, take(domain));
+    SHMARK_ASSIGN_OR_RETURN(auto alive, take(domain, O_CREAT));
     if (alive) return run(std::move(domain), *std::move(alive), std::move(swept));
   }
 }
