@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <expected>
 #include <span>
 #include <string>
@@ -18,7 +18,8 @@ namespace {
 
 std::string text_of(const sink& written) {
   const auto bytes = written.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return bytes.empty() ? ""
+                       : std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 void write(sink& to, std::string_view text) { to.write(text.data(), text.size()); }
@@ -35,6 +36,16 @@ TEST(Buffer, HoldsWhatIsWrittenInOrder) {
   write(bytes, std::string(100'000, 'x'));
   EXPECT_EQ(text_of(bytes), all + std::string(100'000, 'x'));
   EXPECT_FALSE(bytes.failure());
+}
+
+TEST(Buffer, TakesAnEmptyTextAtAnyTime) {
+  buffer bytes;
+  write(bytes, {});
+  write(bytes, "");
+  EXPECT_EQ(text_of(bytes), "");
+  write(bytes, "text");
+  write(bytes, {});
+  EXPECT_EQ(text_of(bytes), "text");
 }
 
 TEST(Buffer, HoldsNothingAfterClear) {
@@ -58,7 +69,7 @@ class moving_sink final : public sink {
     ++growths;
     if (size > limit_) return shmark::failure(errc::no_space, "grow", "here");
     std::vector<std::byte> larger(size);
-    std::memcpy(larger.data(), bytes().data(), bytes().size());
+    std::ranges::copy(bytes(), larger.begin());
     memory_ = std::move(larger);
     return std::span(memory_);
   }
