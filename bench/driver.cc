@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <map>
+#include <sstream>
 
 #include "bench/catalog.h"
 #include "bench/table.h"
@@ -78,16 +79,23 @@ class measurer {
 // Google Benchmark's runs, under names without the settings that we made for it.
 class collector final : public benchmark::BenchmarkReporter {
  public:
-  collector(const options& how, const measurements& taken) : how_(how), taken_(taken) {
+  collector(const options& how, const result::context& about, const measurements& taken)
+      : how_(how), about_(about), taken_(taken) {
     if (how_.prints_table) table_.emplace();
+    SetOutputStream(
+        &listed_);  // Google Benchmark writes there what --benchmark_list_tests asks for
   }
 
   bool ReportContext(const Context& context) override {
-    if (table_) table_->begin(context.name_field_width);
+    if (table_) {
+      print_context(about_);
+      table_->begin(context.name_field_width);
+    }
     return true;
   }
 
   void ReportRuns(const std::vector<Run>& reported) override {
+    if (interrupted() != 0) return;  // all that are left fail for that reason
     for (const Run& each : reported) {
       entries_.push_back(entry_of(each));
       if (table_) table_->add(entries_.back());
@@ -96,6 +104,16 @@ class collector final : public benchmark::BenchmarkReporter {
 
   [[nodiscard]] std::vector<result::entry> take() { return std::move(entries_); }
 
+  // The names that a list was asked of, without the settings that we made; empty if it was not.
+  [[nodiscard]] std::vector<std::string> listed() const {
+    std::vector<std::string> names;
+    std::istringstream lines(listed_.str());
+    for (std::string line; std::getline(lines, line);) {
+      names.push_back(line.substr(0, line.find("/min_time:")));
+    }
+    return names;
+  }
+
  private:
   [[nodiscard]] result::entry entry_of(const Run& from) const {
     auto name = from.run_name;
@@ -103,6 +121,9 @@ class collector final : public benchmark::BenchmarkReporter {
     name.time_type.clear();
     name.iterations.clear();
     name.repetitions.clear();
+    // Of times, the coefficient of variation is none.
+    const bool is_share = from.run_type == Run::RT_Aggregate &&
+                          from.aggregate_unit == benchmark::StatisticUnit::kPercentage;
     result::entry to{
         .name = name.str(),
         .run_name = name.str(),
@@ -112,8 +133,8 @@ class collector final : public benchmark::BenchmarkReporter {
         .repetition_index = static_cast<int>(from.repetition_index),
         .threads = static_cast<int>(from.threads),
         .iterations = static_cast<std::uint64_t>(from.iterations),
-        .real_time = from.GetAdjustedRealTime(),
-        .cpu_time = from.GetAdjustedCPUTime(),
+        .real_time = is_share ? from.real_accumulated_time : from.GetAdjustedRealTime(),
+        .cpu_time = is_share ? from.cpu_accumulated_time : from.GetAdjustedCPUTime(),
         .time_unit = benchmark::GetTimeUnitString(from.time_unit),
         .label = from.report_label,
     };
@@ -143,7 +164,9 @@ class collector final : public benchmark::BenchmarkReporter {
   }
 
   const options& how_;
+  const result::context& about_;
   const measurements& taken_;
+  std::ostringstream listed_;
   std::vector<result::entry> entries_;
   std::optional<table> table_;
 };
@@ -176,7 +199,6 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
   about.probe_ns = probe_ns();
   about.workers_are = how.kind == workers_are::processes ? result::worker_kind::processes
                                                          : result::worker_kind::threads;
-  if (how.prints_table) print_context(about);
 
   measurer measures(how, owner);
   const auto all = catalog(how.seed);
@@ -188,13 +210,17 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
         // Each window is longer than that, so none is repeated.
         ->MinTime(how.window_s / 2);
   }
-  collector collects(how, measures.taken());
+  collector collects(how, about, measures.taken());
   const std::size_t matching = benchmark::RunSpecifiedBenchmarks(&collects);
   benchmark::ClearRegisteredBenchmarks();
   benchmark::Shutdown();
   if (matching == 0) {
-    return failure(errc::invalid, "run benchmarks", "",
+    return failure(errc::invalid, "run benchmarks", short_text(benchmark::GetBenchmarkFilter()),
                    "none has a name that the filter matches; see --benchmark_list_tests");
+  }
+  for (const auto& name : collects.listed()) {
+    done.only_listed = true;
+    fmt::print("{}\n", name);
   }
   done.results.entries = collects.take();
   done.first_failure = measures.first_failure();

@@ -36,6 +36,7 @@ struct options {
 };
 
 struct outcome {
+  bool only_listed = false;  // --benchmark_list_tests: the names are printed, nothing was run
   result::run results{};
   std::optional<error> first_failure{};  // of a benchmark; the others were run all the same
 };

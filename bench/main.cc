@@ -62,10 +62,11 @@ double seconds_of(const std::string& text) {
 // wrong; it gets them after they have been checked here.
 void declare_checked(CLI::App& app, arguments& to) {
   const auto pass_on = [&](const std::string& name, const CLI::Validator& check) {
-    app.add_option_function<std::string>(
-           name, [&to, name](const std::string& value) { to.passed_on.push_back(name + '=' + value); })
-        ->check(check)
-        ->group("");
+    const auto checked = [&to, name, check](std::string value) {
+      if (const auto wrong = check(value); !wrong.empty()) throw CLI::ValidationError(name, wrong);
+      to.passed_on.push_back(name + '=' + value);
+    };
+    app.add_option_function<std::string>(name, checked)->group("");
   };
   pass_on("--benchmark_repetitions", CLI::Range(1, 1'000'000));
   pass_on("--benchmark_format", CLI::IsMember({"console"}));
@@ -131,6 +132,7 @@ int run(const arguments& asked) {
     fmt::print(stderr, "bench: {}\n", done.error().message());
     return bad_usage;
   }
+  if (done->only_listed) return 0;
   if (const int signal = shmark::interrupted(); signal != 0) {
     fmt::print(stderr, "bench: interrupted; nothing is left behind, and no result was written\n");
     return 128 + signal;
