@@ -59,9 +59,9 @@ std::vector<int> allowed_processors() {
   return processors;
 }
 
-crew::crew(const crew_options& options)
-    : options_(options), workers_(static_cast<std::size_t>(options.size)) {
+crew::crew(const crew_options& options) : options_(options) {
   SHMARK_CHECK(options.size >= 1 && options.size <= crew_size_max, "a crew has 1 to 1024 workers");
+  workers_ = std::vector<worker>(static_cast<std::size_t>(options.size));
 }
 
 crew::~crew() {

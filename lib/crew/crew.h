@@ -3,7 +3,7 @@
 //
 //     crew workers({.size = 4});
 //     for (int i = 0; i < 4; ++i) workers.start(i, [&] { return work(i); });
-//     while (auto event = workers.wait(deadline::never(), {})) …
+//     while (running) handle(workers.wait(deadline::never(), {}));
 //
 // A worker's death is seen at once, through its pidfd. If the supervisor dies, however it dies, the
 // kernel kills its workers (PR_SET_PDEATHSIG); if the crew's life ends first, its destructor kills
