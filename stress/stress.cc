@@ -81,8 +81,9 @@ std::string command_of(const options& chosen) {
 
 std::string summary(const options& chosen, const outcome& done) {
   const counts& seen = done.seen;
-  std::string text = fmt::format("{}: {} workers for {:.1f} s, seed {}\n", chosen.scenario,
-                                 chosen.workers, done.elapsed_s, chosen.seed);
+  std::string text =
+      fmt::format("{}: {} worker{} for {:.1f} s, seed {}\n", chosen.scenario, chosen.workers,
+                  chosen.workers == 1 ? "" : "s", done.elapsed_s, chosen.seed);
   const auto line = [&text](std::string_view what, std::uint64_t count) {
     text += fmt::format("  {:<36}{:>14}\n", what, grouped(count));
   };

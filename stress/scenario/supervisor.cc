@@ -65,9 +65,9 @@ class supervisor {
     for (int i = 0; i < chosen_.workers; ++i) SHMARK_RETURN_IF_ERROR(start(i));
     SHMARK_RETURN_IF_ERROR(disturb());
     outcome().elapsed_s = static_cast<double>(monotonic_ns() - begin_ns_) / ns_per_s;
-    finish();
+    auto finished = finish();
     crew_.reset();
-    return {};
+    return finished;
   }
 
   // Adds what the workers noted. Requires: run() has returned.
@@ -157,8 +157,16 @@ class supervisor {
       return logs_.stopped() ? std::expected<void, error>() : start(death.index);
     }
     if (death.clean() && logs_.stopped()) return {};
+    return count_death(death);
+  }
+
+  // A machine that has run out of something says nothing about what is tested.
+  std::expected<void, error> count_death(const crew::death& death) {
+    const auto& log = logs_.of(death.index);
+    const bool gave_up = log.has_failure.load() != 0;
+    if (gave_up && log.failure.code == errc::no_space) return std::unexpected(log.failure);
     ++counts().died;
-    note(death.text() + (killed ? ", before it could be killed" : ", and nobody has killed it"));
+    note(death.text() + (gave_up ? ": " + log.failure.message() : ", by no hand of ours"));
     return {};
   }
 
@@ -186,16 +194,17 @@ class supervisor {
 
   // All end by themselves, or are stuck. After an interrupt nobody waits for them; in any case the
   // crew's end ends those that are left.
-  void finish() {
+  std::expected<void, error> finish() {
     logs_.stop();
     const auto until = deadline::after(chosen_.patience);
     while (any_running() && counts().stuck == 0 && !outcome().interrupted && !until.passed()) {
-      static_cast<void>(heed(crew_->wait(until, {})));  // all have been asked to stop: none starts
+      SHMARK_RETURN_IF_ERROR(heed(crew_->wait(until, {})));
     }
-    if (counts().stuck != 0 || outcome().interrupted) return;
+    if (counts().stuck != 0 || outcome().interrupted) return {};
     for (int i = 0; i < chosen_.workers; ++i) {
       if (crew_->running(i)) report_stuck(i, "does not end");
     }
+    return {};
   }
   [[nodiscard]] bool any_running() const noexcept {
     for (int i = 0; i < chosen_.workers; ++i) {

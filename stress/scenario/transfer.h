@@ -145,7 +145,7 @@ class teller {
       report(log_->torn, 1, why.message());
       return true;
     }
-    log_->find(fmt::format("worker {}: {}", index_, why.message()));
+    log_->give_up(why);
     return false;
   }
   void report(std::atomic<std::uint64_t>& counter, std::uint64_t by, const std::string& what) {
@@ -167,7 +167,7 @@ template <class Backend>
 int work_as_teller(const std::string& domain_name, int index, const bank_rules& rules,
                    const worker_logs& logs, std::uint64_t seed) {
   const auto give_up = [&](const error& why) {
-    logs.of(index).find(fmt::format("worker {}: {}", index, why.message()));
+    logs.of(index).give_up(why);
     return 1;
   };
   auto opened = domain<Backend>::open_existing(domain_name);

@@ -36,6 +36,8 @@ struct alignas(64) worker_log {
   std::atomic<std::uint64_t> torn;
   std::atomic<std::uint32_t> has_finding;
   std::array<char, 300> finding;  // the first one, as a sentence
+  std::atomic<std::uint32_t> has_failure;
+  error failure;  // why the worker gave up, if it did
 
   void add(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noexcept {
     // Only the worker itself writes, so no read-modify-write instruction is needed.
@@ -44,6 +46,12 @@ struct alignas(64) worker_log {
   // Notes what went wrong, unless something was noted before.
   void find(std::string_view sentence) noexcept;
   [[nodiscard]] std::string_view found() const noexcept;
+
+  // Notes why this worker gives up.
+  void give_up(const error& why) noexcept {
+    failure = why;
+    has_failure.store(1, std::memory_order_release);
+  }
 };
 static_assert(std::atomic<phase>::is_always_lock_free);
 
