@@ -1,0 +1,334 @@
+#include "lib/crew/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/lock/robust_rw.h"
+#include "lib/lock/sysv_semaphore.h"
+#include "lib/segment/posix.h"
+#include "lib/shm/domain.h"
+#include "tests/support/child.h"
+#include "tests/support/shared.h"
+#include "tests/support/steps.h"
+
+namespace shmark {
+namespace {
+
+using support::child;
+using support::exited;
+using support::shared;
+using support::steps;
+using ::testing::Contains;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+[[noreturn]] void hang() {
+  for (;;) pause();
+}
+
+run begun() {
+  auto made = run::begin();
+  if (!made) throw std::runtime_error(made.error().message());
+  return *std::move(made);
+}
+
+// What the system has of a run, after it has ended or while it has not.
+struct traces {
+  char domain[48];
+  char space[96];
+  std::int32_t semaphore_key;
+
+  void note(const run& of, const sysv_semaphore::state* lock) {
+    std::snprintf(domain, sizeof domain, "%s", of.domain().c_str());
+    std::snprintf(space, sizeof space, "%s", std::string(of.space().view()).c_str());
+    semaphore_key = lock == nullptr ? 0 : lock->key.load();
+  }
+  // Its objects in /dev/shm, also the one that it is alive by.
+  [[nodiscard]] std::vector<std::string> objects() const {
+    return posix_segment::names(std::string("shmark.") + space);
+  }
+  [[nodiscard]] bool has_semaphores() const { return semget(semaphore_key, 0, 0) >= 0; }
+  void await_gone() const {
+    while (!objects().empty() || has_semaphores()) sched_yield();
+  }
+};
+
+// Everything that a run can have: a domain with a variable, and locks.
+class furnished_run {
+ public:
+  furnished_run() : run_(begun()) {
+    auto names = domain<>::open(run_.domain());
+    if (!names) throw std::runtime_error(names.error().message());
+    auto value = names->variable<int>("value");
+    if (!value || !value->write(1)) throw std::runtime_error("no variable");
+    semaphores_.emplace(*lock_cell<sysv_semaphore>::create(run_));
+    robust_.emplace(*lock_cell<robust_rw>::create(run_));
+  }
+
+  [[nodiscard]] run& get() noexcept { return run_; }
+  [[nodiscard]] traces left() const {
+    traces all{};
+    all.note(run_, &semaphores_->state());
+    return all;
+  }
+
+ private:
+  run run_;
+  std::optional<lock_cell<sysv_semaphore>> semaphores_;
+  std::optional<lock_cell<robust_rw>> robust_;
+};
+
+// A process with a furnished run.
+class supervisor {
+ public:
+  supervisor()
+      : process_(child::start([this] {
+          const furnished_run own;
+          *left_ = own.left();
+          // A worker, as of a crew whose kernel takes its time to kill it.
+          const pid_t worker = fork();
+          if (worker == 0) hang();
+          *worker_ = worker;
+          step_.reach(1);
+          step_.await(2);
+          kill(worker, SIGKILL);
+          waitpid(worker, nullptr, 0);
+        })) {
+    step_.await(1);
+  }
+
+  [[nodiscard]] const traces& left() const noexcept { return *left_; }
+  void kill_all_but_the_worker() { process_.kill(); }
+  void kill_the_worker() {
+    kill(*worker_, SIGKILL);
+    // It is our child now (see tests/support/main.cc).
+    while (waitpid(*worker_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  support::ending end() {
+    step_.reach(2);
+    return process_.wait();
+  }
+
+ private:
+  shared<traces> left_;
+  shared<pid_t> worker_;
+  steps step_;
+  child process_;
+};
+
+TEST(Run, NamesItsObjects) {
+  const run own = begun();
+  EXPECT_THAT(own.objects(), IsEmpty());
+  {
+    const auto cell = lock_cell<robust_rw>::create(own);
+    ASSERT_TRUE(cell);
+    ASSERT_EQ(own.objects().size(), 1u);
+    EXPECT_THAT(own.objects().front(), HasSubstr(own.domain()));
+    auto names = domain<>::open(own.domain());
+    ASSERT_TRUE(names);
+    ASSERT_TRUE(names->variable<int>("value"));
+    EXPECT_GT(own.objects().size(), 2u);
+    ASSERT_TRUE(names->cleanup());
+    EXPECT_EQ(own.objects().size(), 1u);
+  }
+  EXPECT_THAT(own.objects(), IsEmpty()) << "what is removed by its maker is no leftover";
+}
+
+TEST(Run, LeavesNothingWhenItEnds) {
+  traces left{};
+  {
+    furnished_run own;
+    left = own.left();
+    EXPECT_GT(left.objects().size(), 3u);
+    EXPECT_TRUE(left.has_semaphores());
+    own.get().end();
+    EXPECT_THAT(left.objects(), IsEmpty());
+    EXPECT_FALSE(left.has_semaphores());
+    own.get().end();
+  }
+  EXPECT_THAT(left.objects(), IsEmpty());
+  {
+    const furnished_run other;
+    left = other.left();
+  }
+  EXPECT_THAT(left.objects(), IsEmpty()) << "its destructor ends it";
+  EXPECT_FALSE(left.has_semaphores());
+}
+
+TEST(Run, IsEndedByTheObjectThatItWasMovedTo) {
+  traces left{};
+  std::optional<run> last;
+  {
+    run first = begun();
+    left.note(first, nullptr);
+    last.emplace(std::move(first));
+  }
+  EXPECT_EQ(left.objects().size(), 1u);
+  EXPECT_EQ(last->domain(), left.domain);
+  last.reset();
+  EXPECT_THAT(left.objects(), IsEmpty());
+}
+
+TEST(Run, IsNotEndedByAForkedChild) {
+  furnished_run own;
+  const auto before = own.left().objects();
+  auto worker = child::start([&] {
+    own.get().end();
+    const run taken = std::move(own.get());
+  });
+  EXPECT_EQ(worker.wait(), exited(0));
+  EXPECT_EQ(own.left().objects(), before);
+  EXPECT_TRUE(own.left().has_semaphores());
+}
+
+TEST(Run, IsIndependentOfAnother) {
+  furnished_run one;
+  std::optional<furnished_run> other(std::in_place);
+  EXPECT_NE(one.get().domain(), other->get().domain());
+  const auto kept = one.left().objects();
+  for (const auto& name : other->left().objects()) EXPECT_THAT(kept, Not(Contains(name)));
+  other.reset();
+  EXPECT_EQ(one.left().objects(), kept);
+  EXPECT_TRUE(one.left().has_semaphores());
+}
+
+// Other tests begin runs at the same time, and may sweep before this one does: then another try.
+TEST(Run, IsSweptByTheNextOneWhenItWasKilled) {
+  bool reported = false;
+  for (int attempt = 0; attempt < 100 && !reported; ++attempt) {
+    supervisor dead;
+    dead.kill_all_but_the_worker();
+    dead.kill_the_worker();
+    const run next = begun();
+    for (const auto& sentence : next.swept()) {
+      if (sentence.find(dead.left().domain) == std::string::npos) continue;
+      reported = true;
+      EXPECT_THAT(sentence, ContainsRegex("was killed .* removed [4-9] objects"));
+      EXPECT_THAT(dead.left().objects(), IsEmpty());
+      EXPECT_FALSE(dead.left().has_semaphores());
+    }
+    dead.left().await_gone();
+  }
+  EXPECT_TRUE(reported);
+}
+
+TEST(Run, IsNeverSweptWhileItLives) {
+  supervisor alive;
+  const auto before = alive.left().objects();
+  for (int i = 0; i < 20; ++i) {
+    const run other = begun();
+    EXPECT_THAT(other.swept(), Not(Contains(HasSubstr(alive.left().domain))));
+  }
+  EXPECT_EQ(alive.left().objects(), before);
+  EXPECT_TRUE(alive.left().has_semaphores());
+  EXPECT_EQ(alive.end(), exited(0));
+  EXPECT_THAT(alive.left().objects(), IsEmpty());
+  EXPECT_FALSE(alive.left().has_semaphores());
+}
+
+TEST(Run, IsNotSweptBeforeTheLastOfItsWorkersIsDead) {
+  supervisor dead;
+  dead.kill_all_but_the_worker();
+  const auto before = dead.left().objects();
+  EXPECT_GT(before.size(), 3u);
+  for (int i = 0; i < 20; ++i) {
+    const run other = begun();
+    EXPECT_THAT(other.swept(), Not(Contains(HasSubstr(dead.left().domain))));
+  }
+  EXPECT_EQ(dead.left().objects(), before);
+  EXPECT_TRUE(dead.left().has_semaphores());
+  dead.kill_the_worker();
+  static_cast<void>(begun());
+  dead.left().await_gone();
+}
+
+TEST(Run, ThatHadOnlyBegunIsSweptWithoutAWord) {
+  const shared<traces> left;
+  auto dead = child::start([&] {
+    const run own = begun();
+    left->note(own, nullptr);
+    raise(SIGKILL);
+  });
+  dead.wait();
+  const run next = begun();
+  EXPECT_THAT(next.swept(), Not(Contains(HasSubstr(left->domain))));
+  while (!left->objects().empty()) sched_yield();
+}
+
+TEST(Run, CanBeBegunByManyAtOnceWhileOthersAreKilled) {
+  constexpr int processes = 4;
+  const shared<std::atomic<int>> kills;
+  std::vector<child> all;
+  for (int i = 0; i < processes; ++i) {
+    all.push_back(child::start([&] {
+      for (int round = 0; round < 10; ++round) {
+        auto victim = child::start([] {
+          const furnished_run own;
+          raise(SIGKILL);
+        });
+        *kills += victim.wait() == support::killed_by(SIGKILL) ? 1 : 0;
+        const furnished_run own;
+        EXPECT_GT(own.left().objects().size(), 3u);
+        EXPECT_TRUE(own.left().has_semaphores()) << "swept while it lived";
+      }
+    }));
+  }
+  for (auto& each : all) EXPECT_EQ(each.wait(), exited(0));
+  EXPECT_EQ(*kills, processes * 10);
+  static_cast<void>(begun());  // sweeps the last
+}
+
+// --- Cells.
+
+TEST(LockCell, IsALockAndACounterOfTheRun) {
+  const run own = begun();
+  const auto cell = lock_cell<robust_rw>::create(own);
+  ASSERT_TRUE(cell);
+  EXPECT_EQ(cell->guarded(), 0u);
+  auto worker = child::start([&] {
+    auto handle = robust_rw::attach(cell->state());
+    ASSERT_TRUE(handle);
+    ASSERT_TRUE(handle->acquire(mode::exclusive, deadline::never()));
+    ++cell->guarded();
+    handle->release(mode::exclusive);
+  });
+  EXPECT_EQ(worker.wait(), exited(0));
+  EXPECT_EQ(cell->guarded(), 1u);
+}
+
+TEST(LockCell, GivesBackWhatItsLockTookFromTheSystem) {
+  const run own = begun();
+  traces left{};
+  {
+    auto cell = lock_cell<sysv_semaphore>::create(own);
+    ASSERT_TRUE(cell);
+    const lock_cell<sysv_semaphore> moved = *std::move(cell);
+    left.note(own, &moved.state());
+    EXPECT_TRUE(left.has_semaphores());
+    EXPECT_EQ(own.objects().size(), 1u);
+  }
+  EXPECT_FALSE(left.has_semaphores());
+  EXPECT_THAT(own.objects(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace shmark
