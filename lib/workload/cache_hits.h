@@ -83,6 +83,7 @@ class cache_hits final : public workload {
 
   std::expected<void, error> read_and_write(window_worker& self, handle& own,
                                             random_source& random) const {
+    SHMARK_RETURN_IF_ERROR(own.read());  // a first read misses, whatever others do
     const auto threshold = static_cast<std::uint64_t>(write_percent_);
     std::uint64_t reads = 0;
     std::uint64_t missed = 0;
