@@ -1,6 +1,18 @@
 #include "lib/lock/pthread_call.h"
 
+#include <chrono>
+
 namespace shmark::detail {
+
+int wait_for_robust_mutex(pthread_mutex_t& mutex, deadline until) noexcept {
+  constexpr std::chrono::nanoseconds slice = std::chrono::milliseconds(50);
+  for (;;) {
+    const bool last = until.remaining_ns() <= slice.count();
+    const timespec at = last ? until.at() : deadline::after(slice).at();
+    const int returned = pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
+    if (returned != ETIMEDOUT || last) return returned;
+  }
+}
 
 std::expected<void, error> make_mutex(pthread_mutex_t& mutex, mutex_kind kind) noexcept {
   pthread_mutexattr_t attributes;

@@ -32,4 +32,19 @@ enum class mutex_kind { plain, robust };
   return pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
 }
 
+// As acquire_mutex(), of a robust mutex, and so that no killed waiter leaves another one asleep.
+//
+// glibc and the kernel lose a wake-up when a waiter that was woken is killed before it has taken
+// the mutex, and a third has taken it in passing: the word then says nothing of further waiters, so
+// its release wakes none, and the kernel hands a dead waiter's wake-up on only while nobody holds
+// the mutex (Linux, kernel/futex/core.c, handle_futex_death). Hence nobody sleeps for longer than
+// 50 ms without a look of its own.
+[[nodiscard]] int wait_for_robust_mutex(pthread_mutex_t& mutex, deadline until) noexcept;
+[[nodiscard]] inline int acquire_robust_mutex(pthread_mutex_t& mutex, deadline until) noexcept {
+  const int returned = pthread_mutex_trylock(&mutex);
+  if (returned != EBUSY || until.is_none()) [[likely]]
+    return returned;
+  return wait_for_robust_mutex(mutex, until);
+}
+
 }  // namespace shmark::detail

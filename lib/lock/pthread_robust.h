@@ -5,7 +5,8 @@
 // namespace. Releasing what another holds stops the program.
 //
 // What survives a crash: everything; the next owner is told. A thread that calls exec while holding
-// it is never marked dead, and its lock stays held.
+// it is never marked dead, and its lock stays held. The death of a waiter can leave another one
+// asleep until somebody else has to wait as well (see acquire_robust_mutex).
 //
 // Source: pthread_mutexattr_setrobust(3), get_robust_list(2), Linux's Documentation/locking/
 // robust-futexes.rst.

@@ -2,7 +2,8 @@
 //
 // For now both modes exclude everybody (can.shared is false); what it adds to glibc's robust mutex,
 // on which it stands, is that it knows what its dead owner was doing: a death is reported only if
-// the dead held it exclusively, and is reported until somebody who was told of it has released.
+// the dead held it exclusively, and is reported until somebody who was told of it has released. And
+// that a killed waiter leaves no other one asleep (see acquire_robust_mutex).
 //
 // Protocol. `mark` is written by the holder of the mutex only, so every access is ordered by it and
 // needs no order of its own; it is atomic because a dead holder's last store is read.
@@ -48,7 +49,7 @@ class robust_rw {
   static void destroy(state&) noexcept {}
 
   [[nodiscard]] std::expected<acquired, error> acquire(mode how, deadline until) noexcept {
-    const int returned = detail::acquire_mutex(state_->mutex, until);
+    const int returned = detail::acquire_robust_mutex(state_->mutex, until);
     if (returned == 0) [[likely]] {
       state_->mark.store(mark_of(how), std::memory_order_relaxed);  // it was 0 (R1)
       return acquired::ok;

@@ -3,11 +3,14 @@
 #include "lib/lock/robust_rw.h"
 
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 
 #include <array>
+#include <atomic>
 
 #include "tests/lib/lock/fixture.h"
 #include "tests/support/child.h"
+#include "tests/support/steps.h"
 
 namespace shmark {
 namespace {
@@ -69,6 +72,27 @@ TEST(RobustRw, AnUntoldSharedHoldersDeathAfterAnUneventfulWriteIsNotReported) {
   auto handle = lock.open();
   EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
   handle.release(mode::exclusive);
+}
+
+// What is left when a waiter was woken and killed before it took the lock, and another took it in
+// passing: somebody sleeps, and the word does not say so.
+TEST(RobustRw, AWaiterOfWhomTheLockDoesNotKnowAnyMoreGoesOn) {
+  const lock_under_test lock;
+  support::steps step;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+  auto waiter = support::child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  waiter.await_asleep();
+  auto& word = reinterpret_cast<unsigned&>(lock.state().mutex.__data.__lock);
+  std::atomic_ref(word).fetch_and(~static_cast<unsigned>(FUTEX_WAITERS));
+  handle.release(mode::exclusive);
+  EXPECT_EQ(waiter.wait(), exited(0));
 }
 
 TEST(RobustRwDeathTest, ReleasingInTheOtherModeStopsTheProgram) {
