@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <span>
 #include <string_view>
 #include <system_error>
 
@@ -32,20 +33,33 @@
 namespace shmark::support {
 namespace {
 
-// A list in shared memory that any process of the test appends to. A process killed between the
-// two stores loses its note and harms nobody.
+// A list in shared memory that any process of the test appends to. A process that is killed while
+// it does loses its note and harms nobody.
 template <class T, std::size_t Capacity>
 struct notes {
+  struct note {
+    std::atomic<bool> written;
+    T entry;
+  };
   std::atomic<std::size_t> count;
-  std::array<T, Capacity> entries;
+  std::array<note, Capacity> entries;
 
   void add(const T& entry) noexcept {
     const std::size_t at = count.fetch_add(1);
     SHMARK_CHECK(at < Capacity, "the test makes more than its leftovers can be looked for");
-    entries[at] = entry;
+    entries[at].entry = entry;
+    entries[at].written.store(true, std::memory_order_release);
   }
   [[nodiscard]] std::set<T> all() const {
-    return {entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count.load())};
+    std::set<T> known;
+    for (const auto& each : std::span(entries).first(count.load())) {
+      if (each.written.load(std::memory_order_acquire)) known.insert(each.entry);
+    }
+    return known;
+  }
+  void forget() noexcept {
+    for (auto& each : std::span(entries).first(count.load())) each.written = false;
+    count = 0;
   }
 };
 
@@ -166,9 +180,9 @@ std::map<int, std::string> descriptors_left(const std::map<int, std::string>& be
 }  // namespace
 
 leftovers::leftovers() : descriptors_(open_descriptors()) {
-  made().segments.count = 0;
-  made().semaphores.count = 0;
-  made().objects.count = 0;
+  made().segments.forget();
+  made().semaphores.forget();
+  made().objects.forget();
 }
 
 std::vector<std::string> leftovers::find(std::chrono::seconds patience) const {
