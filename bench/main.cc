@@ -1,18 +1,14 @@
 // bazel run -c opt //bench -- [flags]: see --help.
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "bench/driver.h"
-#include "lib/base/descriptor.h"
 #include "lib/base/interrupt.h"
 #include "lib/crew/run.h"
 #include "lib/result/result.h"
@@ -38,6 +34,7 @@ struct arguments {
   bench::options how;
   std::string out;
   std::string min_time;
+  std::string format = "console";
   std::vector<std::string> passed_on;  // to Google Benchmark, once checked
 };
 
@@ -69,7 +66,6 @@ void declare_checked(CLI::App& app, arguments& to) {
     app.add_option_function<std::string>(name, checked)->group("");
   };
   pass_on("--benchmark_repetitions", CLI::Range(1, 1'000'000));
-  pass_on("--benchmark_format", CLI::IsMember({"console"}));
   pass_on("--benchmark_out_format", CLI::IsMember({"json"}));
   pass_on("--benchmark_time_unit", CLI::IsMember({"ns", "us", "ms", "s"}));
 }
@@ -91,30 +87,15 @@ void declare(CLI::App& app, arguments& to) {
       ->transform(CLI::CheckedTransformer(pins));
   app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)");
   app.add_option("--benchmark_min_time", to.min_time)->group("");
+  app.add_option("--benchmark_format", to.format)
+      ->group("")
+      ->check(CLI::IsMember({"console", "json"}));
   declare_checked(app, to);
-}
-
-// Whether the result file can be written; to be asked before minutes of measuring. Changes nothing.
-std::expected<void, shmark::error> check_writable(const std::filesystem::path& path) {
-  constexpr auto attempted = "write result file";
-  std::error_code ignored;
-  if (exists(path, ignored) && !is_regular_file(path, ignored)) {
-    const shmark::descriptor there(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
-    if (there || errno == ENXIO) return {};  // ENXIO: a pipe that nobody reads yet
-    auto refused = shmark::system_error(errno, attempted, path.native());
-    if (errno == EISDIR) refused.remedy = "that is a folder: name a file in it";
-    return std::unexpected(refused);
-  }
-  const std::filesystem::path probe = path.native() + ".tmp-check";
-  auto written = result::write_text(probe, "", attempted);
-  remove(probe, ignored);
-  if (!written) written.error().object = path.native();
-  return written;
 }
 
 int run(const arguments& asked) {
   if (!asked.out.empty()) {
-    if (const auto possible = check_writable(result::caller_path(asked.out)); !possible) {
+    if (const auto possible = result::check_writable(result::caller_path(asked.out)); !possible) {
       fmt::print(stderr, "bench: {}\n", possible.error().message());
       return bad_usage;
     }
@@ -137,13 +118,14 @@ int run(const arguments& asked) {
     fmt::print(stderr, "bench: interrupted; nothing is left behind, and no result was written\n");
     return 128 + signal;
   }
+  if (asked.format == "json") fmt::print("{}", result::to_json(done->results));
   if (!asked.out.empty()) {
     const auto path = result::caller_path(asked.out);
     if (auto written = result::write(path, done->results); !written) {
       fmt::print(stderr, "bench: {}\n", written.error().message());
       return 1;
     }
-    fmt::print("\nresults: {}\n", path.string());
+    if (asked.how.prints_table) fmt::print("\nresults: {}\n", path.string());
   }
   return done->first_failure ? 1 : 0;
 }
@@ -162,6 +144,7 @@ int main(int argc, char** argv) {
   }
   asked.how.flags = app.remaining();
   asked.how.flags.insert(asked.how.flags.end(), asked.passed_on.begin(), asked.passed_on.end());
+  asked.how.prints_table = asked.format == "console";
   asked.how.command = "bazel run -c opt //bench --";
   for (int i = 1; i < argc; ++i) (asked.how.command += ' ') += argv[i];
   return run(asked);

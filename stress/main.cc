@@ -1,14 +1,11 @@
 // bazel run -c opt //stress -- [flags]: see --help.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <expected>
-#include <filesystem>
-#include <optional>
 #include <string>
 
 #include "lib/base/interrupt.h"
@@ -62,14 +59,6 @@ int list() {
   return passed;
 }
 
-// Whether a file can be made there: better known before the run than after it.
-std::optional<std::string> what_is_wrong_with(const std::filesystem::path& out) {
-  const auto folder = out.has_parent_path() ? out.parent_path() : std::filesystem::path(".");
-  if (access(folder.c_str(), W_OK | X_OK) == 0 && !std::filesystem::is_directory(out)) return {};
-  return fmt::format("cannot write --out={}: choose a file in a folder that you may write to",
-                     out.string());
-}
-
 std::expected<stress::outcome, shmark::error> watch_scenario(const stress::options& chosen,
                                                              const shmark::run& in) {
   shmark::progress_line line;
@@ -81,9 +70,14 @@ std::expected<stress::outcome, shmark::error> watch_scenario(const stress::optio
 }
 
 int run(const arguments& asked) {
+  if (const auto usable = stress::check(asked.chosen); !usable) {
+    return complain(usable.error().message());
+  }
   const auto out = result::caller_path(asked.out);
   if (!asked.out.empty()) {
-    if (const auto wrong = what_is_wrong_with(out)) return complain(*wrong);
+    if (auto possible = result::check_writable(out); !possible) {
+      return complain(possible.error().message());
+    }
   }
   shmark::catch_interrupts();
   auto owner = shmark::run::begin();

@@ -30,26 +30,10 @@ constexpr std::array<runner, known.size()> runners{
 constexpr double seconds_max = 1e7;  // a third of a year
 constexpr double kill_gap_max_ms = 1e9;
 
-// Where the scenario is among those we know. Errors: invalid, also for any other option.
-std::expected<std::size_t, error> validate(const options& chosen) {
-  const auto at = std::ranges::find(known, chosen.scenario, &scenario_about::name);
-  if (at == known.end()) {
-    return failure(errc::invalid, "run scenario", chosen.scenario, "--list names those there are");
-  }
-  if (chosen.workers < 1 || chosen.workers > crew_size_max) {
-    return failure(errc::invalid, "use --workers", std::to_string(chosen.workers),
-                   "choose a number from 1 to 1024");
-  }
-  static_assert(crew_size_max == 1024, "the message says so");
-  if (!(chosen.seconds > 0 && chosen.seconds <= seconds_max)) {
-    return failure(errc::invalid, "use --seconds", fmt::format("{}", chosen.seconds),
-                   "choose a number above 0, and at most 10000000");
-  }
-  if (!(chosen.kill_gap_ms >= 0 && chosen.kill_gap_ms <= kill_gap_max_ms)) {
-    return failure(errc::invalid, "use --kill_gap_ms", fmt::format("{}", chosen.kill_gap_ms),
-                   "choose a number from 0 (nobody is killed) to 1000000000");
-  }
-  return static_cast<std::size_t>(std::distance(known.begin(), at));
+// Where the scenario is among those we know.
+std::size_t index_of(std::string_view scenario) noexcept {
+  return static_cast<std::size_t>(
+      std::distance(known.begin(), std::ranges::find(known, scenario, &scenario_about::name)));
 }
 
 // "21,034".
@@ -63,10 +47,31 @@ std::string grouped(std::uint64_t number) {
 
 std::span<const scenario_about> scenarios() noexcept { return known; }
 
+std::expected<void, error> check(const options& chosen) {
+  if (index_of(chosen.scenario) == known.size()) {
+    return failure(errc::not_found, "run scenario", chosen.scenario,
+                   "--list names those that there are");
+  }
+  if (chosen.workers < 1 || chosen.workers > crew_size_max) {
+    return failure(errc::invalid, "use", fmt::format("--workers={}", chosen.workers),
+                   "choose a number from 1 to 1024");
+  }
+  static_assert(crew_size_max == 1024, "the message says so");
+  if (!(chosen.seconds > 0 && chosen.seconds <= seconds_max)) {
+    return failure(errc::invalid, "use", fmt::format("--seconds={}", chosen.seconds),
+                   "choose a number above 0, and at most 10000000");
+  }
+  if (!(chosen.kill_gap_ms >= 0 && chosen.kill_gap_ms <= kill_gap_max_ms)) {
+    return failure(errc::invalid, "use", fmt::format("--kill_gap_ms={}", chosen.kill_gap_ms),
+                   "choose a number from 0 (nobody is killed) to 1000000000");
+  }
+  return {};
+}
+
 std::expected<outcome, error> run_scenario(const options& chosen, const progress_callback& tell,
                                            const run& in) {
-  SHMARK_ASSIGN_OR_RETURN(const auto index, validate(chosen));
-  return runners[index](chosen, tell, in);
+  SHMARK_RETURN_IF_ERROR(check(chosen));
+  return runners[index_of(chosen.scenario)](chosen, tell, in);
 }
 
 std::string command_of(const options& chosen) {

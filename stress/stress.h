@@ -31,8 +31,12 @@ struct scenario_about {
 };
 [[nodiscard]] std::span<const scenario_about> scenarios() noexcept;
 
-// Errors: invalid, with what is wrong about the options; no_space, and whatever else keeps it from
-// beginning or going on. A failed check is no error: see outcome.
+// Whether a scenario can be run with these. Errors: not_found, if there is none of that name;
+// invalid.
+[[nodiscard]] std::expected<void, error> check(const options& chosen);
+
+// Errors: those of check(); no_space, and whatever else keeps it from beginning or going on. What a
+// checker finds is no error: see outcome.
 [[nodiscard]] std::expected<outcome, error> run_scenario(const options& chosen,
                                                          const progress_callback& tell,
                                                          const run& in);

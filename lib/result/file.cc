@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "lib/base/descriptor.h"
 #include "lib/result/result.h"
@@ -78,6 +79,23 @@ std::expected<void, error> write_text(const std::filesystem::path& path, std::st
 
 std::expected<void, error> write(const std::filesystem::path& path, const run& run) {
   return write_text(path, to_json(run), "write result file");
+}
+
+std::expected<void, error> check_writable(const std::filesystem::path& path) {
+  constexpr auto attempted = "write result file";
+  std::error_code ignored;
+  if (exists(path, ignored) && !is_regular_file(path, ignored)) {
+    const descriptor there(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (there || errno == ENXIO) return {};  // ENXIO: a pipe that nobody reads yet
+    auto refused = system_error(errno, attempted, path.native());
+    if (errno == EISDIR) refused.remedy = "that is a folder: name a file in it";
+    return std::unexpected(refused);
+  }
+  const std::filesystem::path probe = path.native() + ".tmp-check";
+  auto written = write_text(probe, "", attempted);
+  remove(probe, ignored);
+  if (!written) written.error().object = path.native();
+  return written;
 }
 
 }  // namespace shmark::result

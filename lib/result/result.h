@@ -178,6 +178,10 @@ struct run {
 // whose times are not finite becomes one with an error message. Errors: as the system says.
 [[nodiscard]] std::expected<void, error> write(const std::filesystem::path& path, const run& run);
 
+// Whether a result file can be written there: to be asked before minutes of work. Changes nothing.
+// Errors: as write().
+[[nodiscard]] std::expected<void, error> check_writable(const std::filesystem::path& path);
+
 // The text that write() writes.
 [[nodiscard]] std::string to_json(const run& run);
 
