@@ -1,0 +1,173 @@
+#include "tests/bench/program.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <stdexcept>
+#include <string_view>
+#include <system_error>
+
+#include "lib/base/descriptor.h"
+#include "lib/crew/run.h"
+#include "lib/lock/sysv_semaphore.h"
+#include "lib/segment/posix.h"
+
+namespace shmark::bench {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view alive = ".alive";
+
+// Where a file goes when a program runs: in the child.
+void redirect(int from, const fs::path& to, int flags) {
+  const int file = open(to.c_str(), flags, 0600);
+  if (file < 0 || dup2(file, from) < 0) _exit(127);
+}
+
+support::child start(const std::vector<std::string>& arguments, const fs::path& at,
+                     const fs::path& out, const fs::path& err) {
+  return support::child::start([&] {
+    setenv("BUILD_WORKING_DIRECTORY", at.c_str(), 1);
+    redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
+    redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT | O_TRUNC);
+    redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
+    std::vector<std::string> texts{"bench/bench"};
+    texts.insert(texts.end(), arguments.begin(), arguments.end());
+    std::vector<char*> pointers;
+    for (auto& text : texts) pointers.push_back(text.data());
+    pointers.push_back(nullptr);
+    execv(pointers.front(), pointers.data());
+    std::perror(pointers.front());
+    _exit(127);
+  });
+}
+
+// The name of the object by which a run is alive: its supervisor has it open.
+std::string alive_object_of(pid_t process) {
+  std::error_code gone;
+  for (fs::directory_iterator at("/proc/" + std::to_string(process) + "/fd", gone), end;
+       !gone && at != end; at.increment(gone)) {
+    std::error_code closed;
+    const auto target = fs::read_symlink(at->path(), closed).string();
+    if (!closed && target.starts_with("/dev/shm/shmark.") && target.ends_with(alive)) {
+      return fs::path(target).filename().string();
+    }
+  }
+  return {};
+}
+
+pid_t parent_of(pid_t process) {
+  const auto text = contents("/proc/" + std::to_string(process) + "/stat");
+  const auto end_of_name = text.rfind(") ");
+  int parent = -1;
+  if (end_of_name != std::string::npos) {
+    std::sscanf(text.c_str() + end_of_name, ") %*c %d", &parent);
+  }
+  return parent;
+}
+
+std::vector<pid_t> children_of(pid_t process) {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const auto name = entry.path().filename().string();
+    pid_t number = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (parsed.ec == std::errc() && parent_of(number) == process) found.push_back(number);
+  }
+  return found;
+}
+
+// 0 if there is no such lock in the object, or not yet.
+int semaphore_key_in(const std::string& object) {
+  const descriptor file(open(("/dev/shm/" + object).c_str(), O_RDONLY | O_CLOEXEC));
+  detail::cell_header header{};
+  std::int32_t key = 0;
+  if (!file || pread(file.number(), &header, sizeof header, 0) != sizeof header ||
+      pread(file.number(), &key, sizeof key, sizeof header) != sizeof key) {
+    return 0;
+  }
+  header.lock_name[sizeof header.lock_name - 1] = '\0';
+  return sysv_semaphore::name == header.lock_name ? key : 0;
+}
+
+std::vector<std::string> objects_of(const std::string& domain) {
+  auto names = posix_segment::names("shmark." + std::to_string(geteuid()) + "." + domain);
+  std::erase_if(names, [](const auto& name) { return name.ends_with(alive); });
+  return names;
+}
+
+}  // namespace
+
+folder::folder() {
+  auto pattern = ::testing::TempDir() + "/bench-XXXXXX";
+  if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
+  path_ = pattern;
+}
+
+folder::~folder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+bool traces::gone() const {
+  return objects_of(domain).empty() && (semaphore_key == 0 || semget(semaphore_key, 0, 0) < 0);
+}
+
+program::program(const folder& at, const std::vector<std::string>& arguments)
+    : out_(at.file("stdout")),
+      err_(at.file("stderr")),
+      process_(start(arguments, at.file(""), out_, err_)) {}
+
+traces program::look() const {
+  traces seen;
+  auto object = alive_object_of(process_.pid());
+  if (object.empty()) return seen;
+  object.resize(object.size() - alive.size());
+  seen.domain = object.substr(object.find("run-"));
+  seen.objects = objects_of(seen.domain);
+  if (!seen.objects.empty()) seen.workers = children_of(process_.pid());
+  for (const auto& each : seen.objects) {
+    seen.semaphore_key = std::max(seen.semaphore_key, semaphore_key_in(each));
+  }
+  return seen;
+}
+
+outcome program::finish() {
+  const auto how = process_.wait();
+  return {how, contents(out_), contents(err_)};
+}
+
+outcome run_bench(const folder& at, const std::vector<std::string>& arguments) {
+  return program(at, arguments).finish();
+}
+
+std::string contents(const fs::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> all;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) all.push_back(line);
+  return all;
+}
+
+result::run result_in(const fs::path& file) {
+  auto read = result::read(file);
+  if (!read) throw std::runtime_error(read.error().message());
+  return *std::move(read);
+}
+
+}  // namespace shmark::bench

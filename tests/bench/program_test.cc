@@ -1,0 +1,255 @@
+// The benchmark program under bad input, interrupts and deaths.
+
+#include "tests/bench/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace shmark::bench {
+namespace {
+
+using support::exited;
+using support::killed_by;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+// --- Bad input: exit status 2, a message that names it, and nothing measured.
+
+struct mistake {
+  std::vector<std::string> arguments;
+  std::vector<std::string> told;
+};
+
+void expect_complaint(const mistake& made) {
+  const folder at;
+  const auto done = run_bench(at, made.arguments);
+  SCOPED_TRACE(made.arguments.back());
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_EQ(done.out, "");
+  for (const auto& part : made.told) EXPECT_THAT(done.err, HasSubstr(part));
+}
+
+TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
+  const std::vector<mistake> mistakes{
+      {{"--frobnicate"}, {"--frobnicate", "--help"}},
+      {{"frobnicate"}, {"frobnicate", "--help"}},
+      {{"--benchmark_frobnicate=1"}, {"--benchmark_frobnicate=1"}},
+      {{"--benchmark_filter=no such name"}, {"no such name", "--benchmark_list_tests"}},
+      {{"--benchmark_filter=("}, {"--benchmark_filter", "(", "regular expression"}},
+      {{"--benchmark_min_time=soon"}, {"--benchmark_min_time", "soon"}},
+      {{"--benchmark_min_time=-1"}, {"--benchmark_min_time", "-1"}},
+      {{"--benchmark_min_time=nan"}, {"--benchmark_min_time", "nan"}},
+      {{"--benchmark_repetitions=many"}, {"--benchmark_repetitions", "many"}},
+      {{"--benchmark_repetitions=-1"}, {"--benchmark_repetitions", "-1"}},
+      {{"--benchmark_format=xml"}, {"xml"}},
+      {{"--benchmark_out_format=csv"}, {"--benchmark_out_format", "csv"}},
+      {{"--benchmark_time_unit=eons"}, {"--benchmark_time_unit", "eons"}},
+      {{"--benchmark_context=x"}, {"--benchmark_context=x"}},
+      {{"--time_every=0"}, {"--time_every", "0"}},
+      {{"--time_every=often"}, {"--time_every", "often"}},
+      {{"--seed=apple"}, {"--seed", "apple"}},
+      {{"--workers_are=cats"}, {"--workers_are", "cats", "processes", "threads"}},
+      {{"--pin=up"}, {"--pin", "up", "spread"}},
+      {{"--out"}, {"--out"}},
+  };
+  for (const auto& each : mistakes) expect_complaint(each);
+}
+
+TEST(BenchProgram, SaysBeforeItMeasuresThatItsResultCannotBeWritten) {
+  expect_complaint(
+      {{"--out=no/such/folder/x.json"}, {"no/such/folder/x.json", "create its folder first"}});
+  expect_complaint({{"--out=/"}, {"folder"}});
+  expect_complaint({{"--benchmark_out=no/such/folder/x.json"}, {"no/such/folder/x.json"}});
+}
+
+TEST(BenchProgram, KeepsAnEarlierResultUntilItHasANewOne) {
+  const folder at;
+  std::ofstream(at.file("x.json")) << "earlier";
+  EXPECT_EQ(run_bench(at, {"--out=x.json", "--frobnicate"}).how, exited(2));
+  EXPECT_EQ(run_bench(at, {"--out=x.json", "--benchmark_list_tests"}).how, exited(0));
+  EXPECT_EQ(contents(at.file("x.json")), "earlier");
+  EXPECT_EQ(run_bench(at, {"--out=x.json", "--benchmark_filter=Limit/nothing",
+                           "--benchmark_min_time=0.002"})
+                .how,
+            exited(0));
+  EXPECT_EQ(result_in(at.file("x.json")).entries.size(), 1u);
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(at.file(""))) {
+    files.push_back(entry.path().filename());
+  }
+  EXPECT_THAT(files, ::testing::UnorderedElementsAre("x.json", "stdout", "stderr"));
+}
+
+TEST(BenchProgram, ExplainsItselfOnDemand) {
+  const folder at;
+  const auto done = run_bench(at, {"--help"});
+  EXPECT_EQ(done.how, exited(0));
+  EXPECT_THAT(done.out, AllOf(HasSubstr("--workers_are"), HasSubstr("--benchmark_filter"),
+                              HasSubstr("Lock/lock:robust_rw/mode:exclusive/procs:4")));
+}
+
+TEST(BenchProgram, ListsTheNamesThatTheFilterMatches) {
+  const folder at;
+  const auto done =
+      run_bench(at, {"--benchmark_list_tests", "--benchmark_filter=boost_text/shape:flat"});
+  EXPECT_EQ(done.how, exited(0));
+  EXPECT_EQ(done.out,
+            "Codec/codec:boost_text/shape:flat/op:encode\n"
+            "Codec/codec:boost_text/shape:flat/op:decode\n");
+}
+
+TEST(BenchProgram, MatchesTheFilterWithTheNameAsItIsShown) {
+  const folder at;
+  const auto done = run_bench(
+      at, {"--benchmark_list_tests", "--benchmark_filter=^Lock/lock:boost_mutex.*/procs:[14]$"});
+  EXPECT_EQ(done.out,
+            "Lock/lock:boost_mutex/mode:exclusive/procs:1\n"
+            "Lock/lock:boost_mutex/mode:exclusive/procs:4\n");
+  const auto others =
+      run_bench(at, {"--benchmark_list_tests", "--benchmark_filter=-^(Lock|Codec|Cache)/"});
+  EXPECT_THAT(lines(others.out), ::testing::Each(::testing::StartsWith("Limit/")));
+}
+
+// --- Interrupts and deaths.
+
+// One benchmark of 8 workers on System V semaphores, in a window longer than the test may take.
+const std::vector<std::string> endless{"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:8$",
+                                       "--benchmark_min_time=3600"};
+
+bool has_begun(const traces& seen) { return !seen.domain.empty(); }
+bool has_semaphores(const traces& seen) { return seen.semaphore_key != 0; }
+bool has_workers(const traces& seen) { return seen.workers.size() == 8; }
+
+// Looks until it is so far.
+traces await(const program& running, const std::function<bool(const traces&)>& far_enough) {
+  for (;;) {
+    auto seen = running.look();
+    if (far_enough(seen)) return seen;
+    if (support::process_state(running.process().pid()) == 'Z') {
+      ADD_FAILURE() << "it ended too early";
+      return seen;
+    }
+    sched_yield();
+  }
+}
+
+TEST(BenchProgram, LeavesNothingWhenItIsInterrupted) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    for (const auto far_enough : {has_begun, has_semaphores, has_workers}) {
+      const folder at;
+      auto arguments = endless;
+      arguments.push_back("--out=x.json");
+      program bench(at, arguments);
+      const auto seen = await(bench, far_enough);
+      bench.process().send(number);
+      const auto done = bench.finish();
+      EXPECT_EQ(done.how, exited(128 + number));
+      EXPECT_THAT(lines(done.err).back(), HasSubstr("interrupted"));
+      EXPECT_THAT(done.out, Not(HasSubstr("FAILED")));
+      EXPECT_TRUE(seen.gone()) << "objects or semaphores of " << seen.domain;
+      for (const pid_t worker : seen.workers) {
+        EXPECT_EQ(support::process_state(worker), '\0') << "a worker is left";
+      }
+      EXPECT_FALSE(exists(at.file("x.json")));
+    }
+  }
+}
+
+// Kills the program as soon as it is so far. Its workers end by themselves.
+traces killed(const std::function<bool(const traces&)>& far_enough) {
+  const folder at;
+  program bench(at, endless);
+  auto seen = await(bench, far_enough);
+  bench.process().send(SIGKILL);
+  EXPECT_EQ(bench.finish().how, killed_by(SIGKILL));
+  // They are our children now (see tests/support/main.cc), with others that it may have had.
+  int status = 0;
+  for (pid_t ended; (ended = waitpid(-1, &status, 0)) > 0 || errno == EINTR;) {
+    if (std::ranges::find(seen.workers, ended) == seen.workers.end()) continue;
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  }
+  return seen;
+}
+
+// Other tests run at the same time, and may sweep before this one does: then another try.
+TEST(BenchProgram, RemovesWhatAKilledRunLeftAndSaysSo) {
+  bool told = false;
+  for (int attempt = 0; attempt < 50 && !told; ++attempt) {
+    const auto seen = killed(has_workers);
+    const folder at;
+    const auto next = run_bench(
+        at, {"--benchmark_filter=Limit/nothing", "--benchmark_min_time=0.002", "--out=x.json"});
+    EXPECT_EQ(next.how, exited(0));
+    EXPECT_EQ(result_in(at.file("x.json")).entries.size(), 1u);
+    for (const auto& line : lines(next.err)) {
+      if (line.find(seen.domain) == std::string::npos) continue;
+      told = true;
+      EXPECT_THAT(line, AllOf(HasSubstr("was killed"), HasSubstr("removed 1 object ")));
+      EXPECT_TRUE(seen.gone());
+    }
+    while (!seen.gone()) sched_yield();
+  }
+  EXPECT_TRUE(told);
+}
+
+TEST(BenchProgram, CanBeCleanedUpAfterWhereverItWasKilled) {
+  for (const auto far_enough : {has_begun, has_semaphores, has_workers}) {
+    const auto seen = killed(far_enough);
+    const folder at;
+    EXPECT_EQ(run_bench(at, {"--benchmark_filter=Limit/nothing", "--benchmark_min_time=0.002"}).how,
+              exited(0));
+    while (!seen.gone()) sched_yield();
+  }
+}
+
+TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
+  const folder at;
+  program bench(at, {"--benchmark_filter=Lock/lock:(robust_rw|boost_mutex)/mode:exclusive/procs:2",
+                     "--benchmark_min_time=2", "--out=x.json"});
+  const auto seen = await(bench, [](const traces& now) { return now.workers.size() == 2; });
+  kill(seen.workers.back(), SIGKILL);
+  const auto done = bench.finish();
+  EXPECT_EQ(done.how, exited(1)) << done.err;
+  EXPECT_TRUE(seen.gone());
+  const auto results = result_in(at.file("x.json"));
+  ASSERT_EQ(results.entries.size(), 2u);
+  // Which of the two it was does not matter; the first, unless the machine is very slow.
+  const std::size_t failed = results.entries[0].error_message ? 0 : 1;
+  ASSERT_TRUE(results.entries[failed].error_message);
+  EXPECT_THAT(*results.entries[failed].error_message,
+              AllOf(HasSubstr("process " + std::to_string(seen.workers.back())),
+                    HasSubstr("was killed by signal 9")));
+  EXPECT_THAT(done.out, HasSubstr("FAILED: " + *results.entries[failed].error_message));
+  EXPECT_FALSE(results.entries[1 - failed].error_message);
+  EXPECT_GT(results.entries[1 - failed].real_time, 0);
+}
+
+TEST(BenchProgram, MayRunTwiceAtOnce) {
+  const folder one;
+  const folder other;
+  program first(one, endless);
+  const auto seen = await(first, has_workers);
+  const auto second = run_bench(
+      other, {"--benchmark_filter=sysv_semaphore/mode:exclusive", "--benchmark_min_time=0.002"});
+  EXPECT_EQ(second.how, exited(0)) << second.err;
+  EXPECT_THAT(second.err, Not(HasSubstr(seen.domain)));
+  EXPECT_FALSE(seen.gone());
+  first.process().send(SIGINT);
+  EXPECT_EQ(first.finish().how, exited(130));
+  EXPECT_TRUE(seen.gone());
+}
+
+}  // namespace
+}  // namespace shmark::bench
