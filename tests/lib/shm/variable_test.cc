@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <stdexcept>
@@ -20,7 +22,9 @@
 #include "lib/shm/domain.h"
 #include "tests/lib/shm/backends.h"
 #include "tests/support/child.h"
+#include "tests/support/shared.h"
 #include "tests/support/steps.h"
+#include "tests/support/unique_space.h"
 
 namespace shmark {
 namespace {
@@ -262,6 +266,24 @@ TYPED_TEST(Variable, AValueThatDoesNotFitLeavesTheOldOne) {
   }
   EXPECT_EQ(value_of(made), std::string(20'000, 'y'));
   EXPECT_EQ(made.serial(), 3U);
+}
+
+// A regression: only reading verified the checksum.
+TYPED_TEST(Variable, ADamagedValueIsNeitherReadNorUpdatedButCanBeReplaced) {
+  using text_type = variable<std::string, TypeParam>;
+  using store_type = typename text_type::store_type;
+  const auto key = segment_key::random_in(short_text(support::unique_space()));
+  text_type here(store_type::create(key, {}).value());
+  ASSERT_TRUE(here.write("something"));
+  auto raw = store_type::attach(key).value();
+  *const_cast<std::byte*>(&raw.read().value().bytes().back()) ^= std::byte{1};
+  text_type there(store_type::attach(key).value());
+  EXPECT_EQ(outcome(there.read()), "corrupt");
+  EXPECT_EQ(outcome(there.update([](std::string& text) { text += "!"; })), "corrupt");
+  EXPECT_EQ(outcome(there.transact()), "corrupt");
+  EXPECT_TRUE(there.write("something else"));
+  EXPECT_EQ(value_of(here), "something else");
+  EXPECT_TRUE(store_type::remove(key, deadline::never()));
 }
 
 // --- Processes and threads.

@@ -62,6 +62,17 @@ TYPED_TEST(DamagedStore, AnotherVersionIsAMismatch) {
   --this->control_of(raw).version;
 }
 
+TYPED_TEST(DamagedStore, AnotherMagicIsAMismatch) {
+  auto made = this->create();
+  const auto raw = this->raw();
+  for (char& letter : this->control_of(raw).magic) {
+    ++letter;
+    EXPECT_EQ(outcome(TypeParam::store::attach(this->key())), "mismatch");
+    --letter;
+  }
+  EXPECT_TRUE(TypeParam::store::attach(this->key()));
+}
+
 TYPED_TEST(DamagedStore, WhatIsNoStoreIsAMismatch) {
   using raw_segment = typename TypeParam::segment;
   for (const std::size_t size : {std::size_t{1}, std::size_t{511}, std::size_t{100'000}}) {
