@@ -145,7 +145,7 @@ pid_t crew::process(int index) const noexcept {
 
 crew::death crew::reap(int index) {
   worker& ended = workers_[static_cast<std::size_t>(index)];
-  death report{index, ended.process, ended.thread_status};
+  death report{index, ended.process, 0};
   if (ended.process != 0) {
     while (waitpid(ended.process, &report.status, 0) < 0 && errno == EINTR) {
     }
