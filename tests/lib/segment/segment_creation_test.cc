@@ -217,6 +217,7 @@ TYPED_TEST(SegmentCreation, AnotherTriesWhenInitFailsWhileItWaits) {
   go_on.reach(1);
   EXPECT_EQ(failing.wait(), exited(0));
   EXPECT_EQ(waiter.wait(), exited(0));
+  EXPECT_EQ(outcome(TypeParam::attach(this->key_)), "ok") << "what it made has no name";
 }
 
 TYPED_TEST(SegmentCreation, LeavesNothingWhenItDoesNotFit) {
