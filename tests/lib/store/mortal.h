@@ -34,6 +34,8 @@ struct mortal {
   static inline int steps_left = 0;
   // Segments that are larger than this, in bytes, cannot be made.
   static inline std::size_t largest = std::numeric_limits<std::size_t>::max();
+  static inline bool makes_locks = true;
+  static inline bool opens_locks = true;
 
   static void step() noexcept {
     if (steps_left > 0 && --steps_left == 0) kill(getpid(), SIGKILL);
@@ -57,6 +59,18 @@ struct mortal {
       if (how != support::killed_by(SIGKILL)) return deaths;
     }
   }
+};
+
+// A machine that refuses to make locks, or to open them, for as long as this lives.
+class machine_without_locks {
+ public:
+  machine_without_locks(bool to_make, bool to_open) noexcept {
+    mortal::makes_locks = !to_make;
+    mortal::opens_locks = !to_open;
+  }
+  ~machine_without_locks() { mortal::makes_locks = mortal::opens_locks = true; }
+  machine_without_locks(const machine_without_locks&) = delete;
+  machine_without_locks& operator=(const machine_without_locks&) = delete;
 };
 
 // A machine on which no larger segments can be made, for as long as this lives.
@@ -128,12 +142,14 @@ class mortal_lock {
 
   [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
     mortal::step();
+    if (!mortal::makes_locks) return failure(errc::no_space, "create lock", "");
     auto done = L::create(at);
     mortal::step();
     return done;
   }
   [[nodiscard]] static std::expected<mortal_lock, error> attach(state& at) noexcept {
     mortal::step();
+    if (!mortal::opens_locks) return failure(errc::no_space, "attach lock", "");
     auto got = L::attach(at);
     if (!got) return std::unexpected(got.error());
     return mortal_lock(*std::move(got));

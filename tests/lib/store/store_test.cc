@@ -242,11 +242,20 @@ TYPED_TEST(Store, AValueThatDoesNotFitLeavesTheOldOne) {
       EXPECT_EQ(read_all(own), value_of(1, 10'000));
     }
     EXPECT_EQ(stats_of(own).serial, 2U);
-    must_write(own, value_of(3, 16'000));  // twice what there is would be too much
+    must_write(own, value_of(3, 16'000));
     EXPECT_EQ(read_all(own), value_of(3, 16'000));
   }
   must_write(own, value_of(4, 50'000));
   EXPECT_EQ(read_all(made), value_of(4, 50'000));
+}
+
+TYPED_TEST(Store, GrowingSettlesForWhatIsEnough) {
+  auto made = this->create({.capacity = 512});
+  for (int i = 0; i < 2; ++i) must_write(made, value_of(1, 10'000));
+  auto own = this->open_mortal();
+  const small_machine machine(20'000);
+  must_write(own, value_of(2, 16'000));  // twice what the side has would be too much
+  EXPECT_EQ(read_all(made), value_of(2, 16'000));
 }
 
 TYPED_TEST(Store, ATransactionGoesOnAfterAValueThatDidNotFit) {
@@ -338,6 +347,10 @@ TYPED_TEST(Store, OneThatCannotBeMadeLeavesNothing) {
     const small_machine machine(4096);
     EXPECT_EQ(outcome(TypeParam::mortal_store::create(this->key(), {.capacity = 8192})),
               "no_space");
+  }
+  for (const bool made : {false, true}) {
+    const machine_without_locks machine(!made, made);
+    EXPECT_EQ(outcome(TypeParam::mortal_store::create(this->key(), {})), "no_space");
   }
   EXPECT_EQ(outcome(TypeParam::store::attach(this->key())), "not_found");
 }
