@@ -111,8 +111,9 @@ class supervisor {
     std::int64_t tell_ns = begin_ns_;
     for (;;) {
       std::int64_t now_ns = monotonic_ns();
-      if (now_ns >= end_ns || over() || stalled(now_ns)) return {};
-      if (now_ns >= kill_ns) {
+      if (now_ns >= end_ns || over()) return {};
+      watch(now_ns);  // may find all stuck, which the next round sees
+      if (now_ns >= kill_ns && !has_mercy()) {
         kill_one();
         kill_ns = next_kill();
       }
@@ -122,7 +123,8 @@ class supervisor {
         tell_ns = now_ns + tick_ns;
       }
       now_ns = monotonic_ns();
-      const std::int64_t wake_ns = std::min({kill_ns, end_ns, now_ns + tick_ns});
+      const std::int64_t wake_ns =
+          std::min({has_mercy() ? never_ns : kill_ns, end_ns, now_ns + tick_ns});
       const auto until = deadline::after(std::chrono::nanoseconds(wake_ns - now_ns));
       SHMARK_RETURN_IF_ERROR(heed(crew_->wait(until, {})));
     }
@@ -177,14 +179,21 @@ class supervisor {
     if (doing == phase::holding) ++counts().kills_holding;
   }
 
-  // Each kind of operation by itself: what needs less may still work when the other hangs.
-  bool stalled(std::int64_t now_ns) {
+  // Where nothing of some kind is completed, it may be that nobody lives long enough. So all are
+  // spared then; if there is still nothing, they are stuck. Each kind of operation counts by
+  // itself: what needs less may still work when the other hangs.
+  void watch(std::int64_t now_ns) {
     const bool transfers_stand = transfers_.stands_still(logs_.transfers(), now_ns);
     const bool reads_stand = reads_.stands_still(logs_.reads(), now_ns);
-    if (!transfers_stand && !reads_stand) return false;
-    for (int i = 0; i < chosen_.workers; ++i) report_stuck(i, "completes nothing");
-    return true;
+    if (!transfers_stand && !reads_stand) {
+      mercy_end_ns_ = never_ns;
+    } else if (!has_mercy()) {
+      mercy_end_ns_ = now_ns + chosen_.patience.count();
+    } else if (now_ns >= mercy_end_ns_) {
+      for (int i = 0; i < chosen_.workers; ++i) report_stuck(i, "completes nothing");
+    }
   }
+  [[nodiscard]] bool has_mercy() const noexcept { return mercy_end_ns_ != never_ns; }
   void report_stuck(int worker, const char* how) {
     ++counts().stuck;
     const pid_t process = crew_->process(worker);
@@ -224,7 +233,8 @@ class supervisor {
   std::int64_t begin_ns_;
   progress_watch transfers_;
   progress_watch reads_;
-  std::optional<crew> crew_;  // last: its end, which ends the workers, comes first
+  std::int64_t mercy_end_ns_ = never_ns;  // until when nobody is killed; never_ns: now they are
+  std::optional<crew> crew_;              // last: its end, which ends the workers, comes first
 };
 
 }  // namespace

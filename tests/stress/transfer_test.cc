@@ -79,6 +79,18 @@ TYPED_TEST(Transfer, IsVacuousWhenNobodyIsKilled) {
   EXPECT_GT(done.seen.operations(), 0U);
 }
 
+TEST(TransferUnderHeavyFire, SparesWorkersThatDoNotLiveLongEnoughToCompleteAnything) {
+  // One that is killed every 10 us. Those that are spared complete something, and so nobody is
+  // stuck.
+  const auto done = run_on<default_backend>({.workers = 1,
+                                             .seconds = 1,
+                                             .seed = 4,
+                                             .kill_gap_ms = 0.01,
+                                             .patience = std::chrono::milliseconds(300)});
+  EXPECT_EQ(done.seen.stuck, 0U) << told(done);
+  EXPECT_TRUE(done.seen.faultless()) << told(done);
+}
+
 // Each of these has a planted bug.
 
 TEST(TransferChecker, FindsALostUpdate) {
