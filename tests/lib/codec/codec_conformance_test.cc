@@ -145,7 +145,7 @@ struct throwing {
 
 template <class C>
 class CodecBorder : public ::testing::Test {};
-TYPED_TEST_SUITE(CodecBorder, all_codecs, name_of_codec);
+TYPED_TEST_SUITE(CodecBorder, each_codec, name_of_codec);
 
 constexpr std::array all_thrown{thrown::standard, thrown::out_of_memory, thrown::unknown};
 

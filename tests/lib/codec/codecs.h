@@ -12,30 +12,24 @@
 #include <vector>
 
 #include "lib/base/error.h"
-#include "lib/codec/boost_binary.h"
-#include "lib/codec/boost_text.h"
 #include "lib/codec/codec.h"
+#include "lib/subject/codecs.h"
+#include "lib/subject/type_list.h"
 #include "tests/lib/codec/shapes.h"
 
 namespace shmark {
 
-using all_codecs = ::testing::Types<  //
-    boost_binary,                     //
-    boost_text>;
-
-template <class... Shapes>
-struct shape_list {};
-using all_shapes = shape_list<  //
-    integers,                   //
-    doubles,                    //
-    booleans,                   //
-    strings,                    //
-    empty_strings,              //
-    vectors,                    //
-    maps,                       //
-    empty_maps,                 //
-    structs,                    //
-    empty_structs,              //
+using all_shapes = type_list<  //
+    integers,                  //
+    doubles,                   //
+    booleans,                  //
+    strings,                   //
+    empty_strings,             //
+    vectors,                   //
+    maps,                      //
+    empty_maps,                //
+    structs,                   //
+    empty_structs,             //
     versioned_structs>;
 
 // Which of a shape's values, or one that has just been made.
@@ -83,15 +77,23 @@ class typed_pairing final : public pairing {
 using pairings = std::vector<std::shared_ptr<const pairing>>;
 
 template <class C, class... Shapes>
-void add_pairings(pairings& to, shape_list<Shapes...>) {
+void add_pairings(pairings& to, type_list<Shapes...>) {
   (to.push_back(std::make_shared<typed_pairing<C, Shapes>>()), ...);
 }
 template <class... Cs, class Shapes>
-[[nodiscard]] pairings pairings_of(::testing::Types<Cs...>, Shapes shapes) {
+[[nodiscard]] pairings pairings_of(type_list<Cs...>, Shapes shapes) {
   pairings all;
   (add_pairings<Cs>(all, shapes), ...);
   return all;
 }
+
+template <class List>
+struct as_types;
+template <class... Cs>
+struct as_types<type_list<Cs...>> {
+  using type = ::testing::Types<Cs...>;
+};
+using each_codec = as_types<all_codecs>::type;
 
 // For names of test instances: boost_text_of_map, boost_text.
 [[nodiscard]] inline std::string name_of_pairing(
