@@ -53,24 +53,39 @@ std::vector<std::string> objects_of(std::string_view domain) {
   return names;
 }
 
-// Frees what the lock in a cell has taken from the system. Only System V semaphores have anything.
-void destroy_lock_in(const std::string& name) {
-  const descriptor object(shm_open(("/" + name).c_str(), O_RDWR | O_CLOEXEC, 0));
+// Where the System V semaphores of this process are; 0 if the system does not say.
+std::uint64_t ipc_namespace() noexcept {
   struct stat status;
-  constexpr std::size_t needed = sizeof(detail::cell_header) + sizeof(sysv_semaphore::state);
-  if (!object || fstat(object.number(), &status) != 0 ||
-      static_cast<std::size_t>(status.st_size) < needed) {
-    return;
-  }
+  return stat("/proc/self/ns/ipc", &status) == 0 ? status.st_ino : 0;
+}
+
+// What a lock has taken from the system; only sysv_semaphore takes anything.
+struct semaphores {
+  std::uint64_t ipc_namespace;
+  std::int32_t key;
+};
+
+// Those of the lock that lies in an object, if one of that kind does.
+std::optional<semaphores> semaphores_in(const std::string& name) {
+  const descriptor object(shm_open(("/" + name).c_str(), O_RDWR | O_CLOEXEC, 0));
   detail::cell_header header;
   sysv_semaphore::state state;
-  if (pread(object.number(), &header, sizeof header, 0) != sizeof header ||
+  if (!object || pread(object.number(), &header, sizeof header, 0) != sizeof header ||
       pread(object.number(), &state, sizeof state, sizeof header) != sizeof state ||
-      std::memcmp(header.magic, cell_magic, sizeof cell_magic) != 0 ||
-      sysv_semaphore::name != std::string_view(header.lock_name)) {
-    return;
+      std::memcmp(header.magic, cell_magic, sizeof cell_magic) != 0) {
+    return {};
   }
-  sysv_semaphore::destroy(state);
+  header.lock_name[sizeof header.lock_name - 1] = '\0';
+  if (sysv_semaphore::name != std::string_view(header.lock_name)) return {};
+  return semaphores{header.ipc_namespace, state.key};
+}
+
+// Whether it has something that can be removed in another namespace only.
+bool is_elsewhere(std::string_view domain) {
+  return std::ranges::any_of(objects_of(domain), [here = ipc_namespace()](const auto& name) {
+    const auto found = semaphores_in(name);
+    return found && found->ipc_namespace != here;
+  });
 }
 
 // Removes a run's objects. Requires: its lock is held. Returns how many there were.
@@ -80,7 +95,10 @@ std::size_t remove_objects(std::string_view domain) {
     static_cast<void>(opened->cleanup());  // what it cannot remove goes below
   }
   for (const auto& name : objects_of(domain)) {
-    destroy_lock_in(name);
+    if (const auto found = semaphores_in(name)) {
+      sysv_semaphore::state state{.key = found->key};
+      sysv_semaphore::destroy(state);
+    }
     shm_unlink(("/" + name).c_str());
   }
   return before;
@@ -97,6 +115,7 @@ std::vector<std::string> sweep() {
   for (const auto& domain : domains) {
     const auto taken = take(domain, 0);
     if (!taken || !*taken) continue;  // it is alive, or has cleaned up after itself
+    if (is_elsewhere(domain)) continue;
     const auto count = remove_objects(domain);
     shm_unlink(("/" + alive_name(domain)).c_str());
     if (count == 0) continue;  // it had only just begun
@@ -113,6 +132,7 @@ std::vector<std::string> sweep() {
 void detail::stamp(cell_header& header, std::string_view lock_name) noexcept {
   std::copy_n(lock_name.begin(), std::min(lock_name.size(), sizeof header.lock_name - 1),
               header.lock_name);
+  header.ipc_namespace = ipc_namespace();
   std::memcpy(header.magic, cell_magic, sizeof cell_magic);
 }
 

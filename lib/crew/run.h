@@ -10,6 +10,8 @@
 // `….alive`, and so do its workers, who inherit it: while anybody of the run lives, nobody can take
 // that lock. begin() takes those that can be taken, and removes what these runs have left. So a run
 // that was killed is cleaned up after by the next one, and never while a part of it still works.
+// One with semaphores in another IPC namespace (a container that shares our /dev/shm) is left to
+// those who can remove them.
 //
 // Process and thread safety: for the supervisor's main thread. end() in a forked child does
 // nothing. What survives a crash: all objects, until the next run.
@@ -19,6 +21,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <expected>
 #include <new>
 #include <string>
@@ -67,10 +70,12 @@ class run {
 
 namespace detail {
 
-// What a lock of a run lies in: says which kind it is, for whoever cleans up.
+// What a lock of a run lies in: says which kind it is, for whoever cleans up, and in which IPC
+// namespace (ipc_namespaces(7)) are the semaphores that it may have.
 struct alignas(64) cell_header {
   char magic[8];
   char lock_name[24];
+  std::uint64_t ipc_namespace;
 };
 void stamp(cell_header& header, std::string_view lock_name) noexcept;
 
