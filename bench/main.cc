@@ -55,19 +55,32 @@ double seconds_of(const std::string& text) {
   return seconds;
 }
 
+// An option that --help does not show, and whose errors name it all the same.
+template <class Accept>
+void add_hidden(CLI::App& app, const std::string& name, const CLI::Validator& check,
+                Accept&& accept) {
+  app.add_option_function<std::string>(name,
+                                       [=](std::string value) {
+                                         if (const auto wrong = check(value); !wrong.empty())
+                                           throw CLI::ValidationError(name, wrong);
+                                         accept(value);
+                                       })
+      ->group("");
+}
+
 // Flags of Google Benchmark that it would answer to with exit status 0, or an abort, if they were
 // wrong; it gets them after they have been checked here.
 void declare_checked(CLI::App& app, arguments& to) {
   const auto pass_on = [&](const std::string& name, const CLI::Validator& check) {
-    const auto checked = [&to, name, check](std::string value) {
-      if (const auto wrong = check(value); !wrong.empty()) throw CLI::ValidationError(name, wrong);
+    add_hidden(app, name, check, [&to, name](const std::string& value) {
       to.passed_on.push_back(name + '=' + value);
-    };
-    app.add_option_function<std::string>(name, checked)->group("");
+    });
   };
   pass_on("--benchmark_repetitions", CLI::Range(1, 1'000'000));
   pass_on("--benchmark_out_format", CLI::IsMember({"json"}));
   pass_on("--benchmark_time_unit", CLI::IsMember({"ns", "us", "ms", "s"}));
+  add_hidden(app, "--benchmark_format", CLI::IsMember({"console", "json"}),
+             [&to](const std::string& value) { to.format = value; });
 }
 
 void declare(CLI::App& app, arguments& to) {
@@ -87,9 +100,6 @@ void declare(CLI::App& app, arguments& to) {
       ->transform(CLI::CheckedTransformer(pins));
   app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)");
   app.add_option("--benchmark_min_time", to.min_time)->group("");
-  app.add_option("--benchmark_format", to.format)
-      ->group("")
-      ->check(CLI::IsMember({"console", "json"}));
   declare_checked(app, to);
 }
 

@@ -149,5 +149,14 @@ TEST(Catalog, GivesAggregatesOfRepetitions) {
   }
 }
 
+TEST(Catalog, IsJsonOnStandardOutputIfAskedFor) {
+  const folder at;
+  const auto done = run_bench(at, {"--benchmark_format=json", "--benchmark_filter=Limit",
+                                   "--benchmark_min_time=0.002", "--out=file.json"});
+  EXPECT_EQ(done.how, support::exited(0)) << done.err;
+  EXPECT_EQ(done.out, contents(at.file("file.json")));
+  EXPECT_EQ(result_in(at.file("stdout")).entries.size(), 4u);
+}
+
 }  // namespace
 }  // namespace shmark::bench

@@ -36,6 +36,8 @@ struct traces {
 
   // Whether nothing of it is left: no objects, no semaphores. (Its processes are the child's.)
   [[nodiscard]] bool gone() const;
+  // Begins runs until it is: other tests may be sweeping at the same time.
+  void sweep() const;
 };
 
 struct outcome {
