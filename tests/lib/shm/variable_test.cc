@@ -162,6 +162,16 @@ TYPED_TEST(Variable, ReadsAfterAWritersDeathAsBefore) {
 
 // --- Updates and transactions.
 
+TYPED_TEST(Variable, AnUpdateBeginsWithWhatAPeerHasPublished) {
+  auto here = this->template make<int>();
+  auto there = this->template make<int>();
+  for (int n = 1; n < 10; n += 2) {
+    ASSERT_TRUE(here.update([](int& value) { ++value; }));
+    ASSERT_TRUE(there.update([](int& value) { ++value; }));
+    EXPECT_EQ(value_of(here), n + 1);
+  }
+}
+
 TYPED_TEST(Variable, AnUpdateThatSaysNoPublishesNothing) {
   auto here = this->template make<int>();
   auto there = this->template make<int>();
