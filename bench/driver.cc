@@ -22,6 +22,10 @@ namespace {
 // What a benchmark's repetitions measured beyond Google Benchmark's numbers, by name and in order.
 using measurements = std::map<std::string, std::vector<window_result>, std::less<>>;
 
+// Google Benchmark insists that all repetitions have as many iterations: each is given the time
+// that so many would have taken. The result file has the true number (see collector).
+constexpr benchmark::IterationCount iterations = 1'000'000;
+
 // Runs one benchmark case, once per call, as Google Benchmark's function.
 class measurer {
  public:
@@ -30,19 +34,16 @@ class measurer {
   void measure(const benchmark_case& which, benchmark::State& state) {
     how_.starting(which.name);
     auto measured = window_of(which, state);
-    if (!measured) {
-      state.SkipWithError(measured.error().message().c_str());
-      if (!first_failure_) first_failure_ = measured.error();
-      return;
-    }
-    auto& repetitions = taken_[which.name];
-    repetitions.push_back(*std::move(measured));
-    // Google Benchmark insists that all repetitions have as many iterations as the first: they get
-    // the time that so many would have taken. The result file has the true number (see collector).
-    const auto iterations = static_cast<benchmark::IterationCount>(repetitions.front().operations);
+    if (!measured && !first_failure_) first_failure_ = measured.error();
+    // Also after a failure: a repetition without iterations would make Google Benchmark abort.
     while (state.KeepRunningBatch(iterations)) {
-      state.SetIterationTime(static_cast<double>(iterations) / repetitions.back().ops_per_s);
+      if (measured) {
+        state.SetIterationTime(static_cast<double>(iterations) / measured->ops_per_s);
+      } else {
+        state.SkipWithError(measured.error().message().c_str());
+      }
     }
+    taken_[which.name].push_back(measured ? *std::move(measured) : window_result{});
   }
 
   [[nodiscard]] const measurements& taken() const noexcept { return taken_; }
@@ -245,8 +246,7 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
         each.name.c_str(),
         [&measures, &each](benchmark::State& state) { measures.measure(each, state); })
         ->UseManualTime()
-        // Each window is longer than that, so none is repeated.
-        ->MinTime(how.window_s / 2);
+        ->Iterations(iterations);
   }
   collector collects(how, about, measures.taken());
   benchmark::RunSpecifiedBenchmarks(&collects, nullptr, ".");
