@@ -9,7 +9,7 @@ int wait_for_robust_mutex(pthread_mutex_t& mutex, deadline until) noexcept {
   for (;;) {
     const bool last = until.remaining_ns() <= slice.count();
     const timespec at = last ? until.at() : deadline::after(slice).at();
-    const int returned = pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
+    const int returned = acquire_mutex_until(mutex, at);
     if (returned != ETIMEDOUT || last) return returned;
   }
 }

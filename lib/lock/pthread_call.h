@@ -10,6 +10,10 @@
 #include "lib/base/error.h"
 #include "lib/lock/lock.h"
 
+#ifdef SHMARK_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace shmark::detail {
 
 // How to set up a mutex.
@@ -23,13 +27,24 @@ enum class mutex_kind { plain, robust };
 // The error for what a pthread call that acquires has returned, other than 0 and EOWNERDEAD.
 [[nodiscard, gnu::cold]] std::unexpected<error> acquire_failure(int returned) noexcept;
 
+// pthread_mutex_clocklock(3) with CLOCK_MONOTONIC, which ThreadSanitizer does not know of.
+[[nodiscard]] inline int acquire_mutex_until(pthread_mutex_t& mutex, const timespec& at) noexcept {
+  const int returned = pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
+#ifdef SHMARK_TSAN
+  if (returned == 0 || returned == EOWNERDEAD) {
+    __tsan_mutex_pre_lock(&mutex, 0);
+    __tsan_mutex_post_lock(&mutex, 0, 0);
+  }
+#endif
+  return returned;
+}
+
 // 0, EOWNERDEAD or another errno.
 [[nodiscard]] inline int acquire_mutex(pthread_mutex_t& mutex, deadline until) noexcept {
   if (until.is_never()) [[likely]]
     return pthread_mutex_lock(&mutex);
   if (until.is_none()) return pthread_mutex_trylock(&mutex);
-  const timespec at = until.at();
-  return pthread_mutex_clocklock(&mutex, CLOCK_MONOTONIC, &at);
+  return acquire_mutex_until(mutex, until.at());
 }
 
 // As acquire_mutex(), of a robust mutex, and so that no killed waiter leaves another one asleep.
