@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "lib/crew/crew.h"
 #include "lib/lock/lock.h"
@@ -20,6 +21,15 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+
+// ThreadSanitizer does not know of semop(2), and would take what it orders for races.
+#ifdef SHMARK_TSAN
+template <lock L>
+constexpr bool is_run = !std::is_same_v<L, sysv_semaphore>;
+#else
+template <lock L>
+constexpr bool is_run = true;
+#endif
 
 class LockContention : public ::testing::TestWithParam<workers_are> {
  protected:
@@ -45,13 +55,17 @@ INSTANTIATE_TEST_SUITE_P(, LockContention,
 
 TEST_P(LockContention, TrustsEveryLockInExclusiveMode) {
   for_each_type(all_locks{}, []<class L> {
-    for (const int workers : {1, 2, 3}) expect_concludes<L>(mode::exclusive, workers);
+    if constexpr (is_run<L>) {
+      for (const int workers : {1, 2, 3}) expect_concludes<L>(mode::exclusive, workers);
+    }
   });
 }
 
 TEST_P(LockContention, TrustsEveryLockInSharedMode) {
   for_each_type(all_locks{}, []<class L> {
-    for (const int workers : {1, 3}) expect_concludes<L>(mode::shared, workers);
+    if constexpr (is_run<L>) {
+      for (const int workers : {1, 3}) expect_concludes<L>(mode::shared, workers);
+    }
   });
 }
 
