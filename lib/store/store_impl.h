@@ -125,6 +125,8 @@ void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
     if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return;
     auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
     Lock::destroy(lock_state(*block));
+  } else if (there.error().code == errc::denied) {
+    return;  // another program has taken the key
   }
   static_cast<void>(Segment::remove(key));  // it may never have been
 }
@@ -215,7 +217,8 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
   const segment_key key{shared.key.space, number};
   const auto there = Segment::attach(key);
   // Not so if another program has taken the key: System V keys are few.
-  const bool ours = !there || detail::may_remove(there->bytes(), shared.key.number);
+  const bool ours = there ? detail::may_remove(there->bytes(), shared.key.number)
+                          : there.error().code != errc::denied;
   const bool gone = there && ours && there->unlink();
   // By name what could not be attached (never made, or hardly, or no descriptor is free) or
   // unlinked as what it is.
