@@ -84,7 +84,7 @@ auto domain<Backend>::make(transaction& change, const std::string& name, const c
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::remove(std::string_view name) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact());
+  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact(deadline::after(removal_patience)));
   if (!change.value().contains(name)) return failure(errc::not_found, "remove variable", name);
   return remove_entry(change, std::string(name));
 }
@@ -123,7 +123,7 @@ auto domain<Backend>::list() -> std::expected<std::map<std::string, entry>, erro
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::cleanup() {
-  auto change = registry_.transact();
+  auto change = registry_.transact(deadline::after(removal_patience));
   if (!change) {
     if (change.error().code != errc::not_found) return std::unexpected(change.error());
     // Removed, if not to the end; the attempt to open it does the rest. What is there now under the
