@@ -63,6 +63,11 @@ struct error {
   short_text object;           // a name, a path, a worker
   const char* remedy = "";     // a string literal; empty: the kind's own advice
 
+  // Whether this machine, as it is, does not allow it: the caller's to mend, and not a finding.
+  [[nodiscard]] bool is_environment() const noexcept {
+    return code == errc::no_space || code == errc::denied;
+  }
+
   // One line: "cannot create segment /shmark.1000.user: no space (No space left on device);
   // free some memory in /dev/shm".
   [[nodiscard]] std::string message() const;

@@ -12,7 +12,7 @@
 namespace shmark {
 namespace {
 
-constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 
 std::atomic<int> arrived{0};
 int pipe_ends[2] = {-1, -1};

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include "lib/base/check.h"
 #include "lib/base/interrupt.h"
@@ -121,11 +122,18 @@ std::expected<void, error> crew::start_thread(int index, const body& work) {
   worker& started = workers_[static_cast<std::size_t>(index)];
   started.handle = descriptor(eventfd(0, EFD_CLOEXEC));
   if (!started.handle) return system_failure(errno, "start worker", "thread");
-  started.thread = std::thread([this, index, work, &started] {
+  const auto live = [this, index, work, &started] {
     if (options_.pin == pinning::spread) pin_to(index);
     started.thread_status = run_guarded(work);
     eventfd_write(started.handle.number(), 1);
-  });
+  };
+  try {
+    started.thread = std::thread(live);
+  } catch (const std::system_error&) {
+    started.handle = {};
+    return failure(errc::no_space, "start worker", "thread",
+                   "use fewer workers, or raise the limit of processes (ulimit -u)");
+  }
   return {};
 }
 

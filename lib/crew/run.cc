@@ -39,7 +39,12 @@ std::expected<std::optional<descriptor>, error> take(std::string_view domain, in
     descriptor object(shm_open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
     if (!object && errno == ENOENT && flags == 0) return std::nullopt;
     if (!object) return system_failure(errno, "begin a run", short_text(name));
-    if (flock(object.number(), LOCK_EX | LOCK_NB) != 0) return std::nullopt;
+    if (flock(object.number(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) return std::nullopt;
+      const int refused = errno;
+      if (flags != 0) shm_unlink(name.c_str());
+      return system_failure(refused, "begin a run", short_text(name));
+    }
     struct stat status;
     if (fstat(object.number(), &status) == 0 && status.st_nlink != 0) return object;
     // Swept between our two calls: begin again.
