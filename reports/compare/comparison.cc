@@ -116,9 +116,10 @@ void decide_by_time(const series& before, const series& after, double threshold,
 void decide_by_verdict(result::verdict_kind before, result::verdict_kind after,
                        comparison_row& row) {
   constexpr auto passed = result::verdict_kind::passed;
+  constexpr auto failed = result::verdict_kind::failed;
   row.baseline = result::name_of(before);
   row.candidate = result::name_of(after);
-  if (before == passed && after != passed) {
+  if ((before == passed && after != passed) || (after == failed && before != failed)) {
     row.result = outcome::regressed;
   } else if (before != passed && after == passed) {
     row.result = outcome::improved;
@@ -194,7 +195,13 @@ std::expected<comparison, refusal> compare(const named_run& baseline, const name
   }
   for (const series& one : after) {
     if (left.contains(one.name)) {
-      done.rows.push_back({one.name, "-", shown(one), {}, outcome::is_new, ""});
+      const bool failed = one.verdict == result::verdict_kind::failed;
+      done.rows.push_back({one.name,
+                           "-",
+                           shown(one),
+                           {},
+                           failed ? outcome::regressed : outcome::is_new,
+                           failed ? "new" : ""});
     }
   }
   return done;

@@ -26,8 +26,11 @@ constexpr known_count work[] = {{"operations", "operations"},
                                 {"kills_holding", "while holding a lock"},
                                 {"recoveries", "recoveries"}};
 // Each should be 0.
-constexpr known_count damage[] = {
-    {"lost", "lost"}, {"torn", "torn"}, {"stuck", "stuck"}, {"leaked", "leaked"}};
+constexpr known_count damage[] = {{"lost", "lost"},
+                                  {"torn", "torn"},
+                                  {"stuck", "stuck"},
+                                  {"died", "ended by themselves"},
+                                  {"leaked", "leaked"}};
 
 std::string_view meaning(verdict_kind verdict) {
   switch (verdict) {
@@ -38,9 +41,9 @@ std::string_view meaning(verdict_kind verdict) {
     case verdict_kind::undecided:
       return "A check could not be decided. This is not a pass: repeat it.";
     case verdict_kind::vacuous:
-      return "No fault landed or no operations overlapped, so nothing was tested. This is not a "
-             "pass: "
-             "run it longer or with more workers.";
+      return "No kill landed inside an operation, so nothing was tested. This is not a pass: run "
+             "it "
+             "longer or with more workers.";
   }
   return "";
 }

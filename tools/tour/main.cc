@@ -30,7 +30,8 @@ namespace bench = shmark::bench;
 namespace result = shmark::result;
 namespace stress = shmark::stress;
 
-constexpr int bad_usage = 2;
+constexpr int unusable = 2;
+constexpr auto page_name = "page.html";
 constexpr int repetitions = 3;
 constexpr double window_s = 0.1;
 constexpr double seconds_each = window_s + 0.02;  // with forking, and the scheduler's share
@@ -83,9 +84,13 @@ class tour {
         owner_);
     line_.clear();
     if (!done) return std::unexpected(done.error());
+    if (done->verdict() != result::verdict_kind::passed) details_ = stress::summary(how, *done);
     results.entries.push_back(stress::to_entry(how, *done));
     return results;
   }
+
+  // What there is to say of a stress run that did not pass.
+  [[nodiscard]] const std::string& details() const noexcept { return details_; }
 
  private:
   void show(const std::string& what, double seconds_left) {
@@ -95,22 +100,23 @@ class tour {
   const arguments& asked_;
   const shmark::run& owner_;
   std::string command_;
+  std::string details_;
   shmark::progress_line line_;
 };
 
-int complain(const error& what, int status) {
+int complain(const error& what) {
   fmt::print(stderr, "tour: {}\n", what.message());
-  return status;
+  return what.is_environment() ? unusable : 1;
 }
 
 int write_all(const std::filesystem::path& folder, const std::array<result::run, 2>& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const auto path = folder / (std::array{"bench.json", "stress.json"}[i]);
-    if (auto done = result::write(path, runs[i]); !done) return complain(done.error(), 1);
+    if (auto done = result::write(path, runs[i]); !done) return complain(done.error());
   }
-  const auto page = folder / "page.html";
+  const auto page = folder / page_name;
   if (auto done = shmark::reports::write_page(page, runs, "shmark: the tour"); !done) {
-    return complain(done.error(), 1);
+    return complain(done.error());
   }
   for (const auto& sentence : shmark::tour::summary(runs[0], runs[1])) {
     fmt::print("- {}\n", sentence);
@@ -126,11 +132,14 @@ int run(const arguments& asked, const std::string& command) {
   if (refused) {
     fmt::print(stderr, "tour: cannot make folder {}: {}; choose another with --out\n",
                folder.string(), refused.message());
-    return bad_usage;
+    return unusable;
+  }
+  if (auto possible = result::check_writable(folder / page_name); !possible) {
+    return complain(possible.error());
   }
   shmark::catch_interrupts();
   auto owner = shmark::run::begin();
-  if (!owner) return complain(owner.error(), 1);
+  if (!owner) return complain(owner.error());
   for (const auto& found : owner->swept()) fmt::print(stderr, "tour: {}\n", found);
 
   tour all(asked, *owner, command);
@@ -141,32 +150,44 @@ int run(const arguments& asked, const std::string& command) {
   auto measured = all.measure();
   auto attacked = measured ? all.attack() : measured;
   if (const int signal = shmark::interrupted(); signal != 0) {
+    std::filesystem::remove(folder, refused);  // if it is empty
     fmt::print(stderr, "tour: interrupted; nothing is left behind, and no page was written\n");
     return 128 + signal;
   }
-  if (!attacked) return complain(attacked.error(), 1);
+  if (!attacked) return complain(attacked.error());
   const bool passed = std::ranges::all_of(attacked->entries, [](const result::entry& entry) {
     return entry.stress && entry.stress->verdict == result::verdict_kind::passed;
   });
+  fmt::print("{}", all.details());
   const int status = write_all(folder, {*std::move(measured), *std::move(attacked)});
   return status == 0 && !passed ? 1 : status;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int parse_and_run(int argc, char** argv) {
   CLI::App app("A quick benchmark, a quick stress run, and a page that shows both.", "tour");
   arguments asked;
   app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)");
   app.add_option("--seconds", asked.stress_seconds, "of the stress run (default 30)")
       ->check(CLI::Range(1.0, 3600.0));
-  app.add_option("--seed", asked.seed, "of all that is drawn (default: drawn at random)");
+  app.add_option("--seed", asked.seed, "of all that is drawn (default: drawn at random)")
+      ->check(CLI::NonNegativeNumber);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : bad_usage;
+    return app.exit(wrong) == 0 ? 0 : unusable;
   }
   std::string command = "bazel run -c opt //:tour --";
   for (int i = 1; i < argc; ++i) (command += ' ') += argv[i];
   return run(asked, command);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const std::exception& unforeseen) {  // a full disk, or no memory
+    fmt::print(stderr, "tour: {}\n", unforeseen.what());
+    return unusable;
+  }
 }

@@ -101,8 +101,8 @@ void about_contention(const medians& of, int cores, sentences& to) {
   const auto jain = of.counter(lock_name("robust_rw", workers), "jain");
   if (typical && longest && jain) {
     to.push_back(
-        fmt::format("There, robust_rw takes {} half the time and {} at worst; Jain's index of "
-                    "fairness is {:.2f}.",
+        fmt::format("There, half of its timed acquisitions took at most {}, the longest {}; Jain's "
+                    "index of fairness is {:.2f}.",
                     duration_text(*typical), duration_text(*longest), *jain));
   }
 }
@@ -143,11 +143,18 @@ void about_stress(const result::run& of, sentences& to) {
         "{:.0f} workers were killed, {:.0f} of them inside an operation and {:.0f} while they held "
         "the lock.",
         count("kills"), count("kills_in_operation"), count("kills_holding")));
-    const double damage = count("lost") + count("torn") + count("stuck") + count("leaked");
-    to.push_back(fmt::format(
-        "Of {:.0f} transfers between accounts, {} ({}).", count("transfers"),
-        damage == 0 ? "nothing was lost, torn, stuck or leaked" : "NOT ALL WENT WELL: see the page",
-        result::name_of(entry.stress->verdict)));
+    if (entry.stress->verdict == result::verdict_kind::passed) {
+      to.push_back(fmt::format(
+          "They made {:.0f} transfers between accounts: nothing was lost, torn, stuck or leaked.",
+          count("transfers")));
+    } else {
+      to.push_back(
+          fmt::format("The stress run is NOT PASSED but {}: {:.0f} lost, {:.0f} torn, {:.0f} "
+                      "stuck, {:.0f} ended "
+                      "by themselves, {:.0f} leaked.",
+                      result::name_of(entry.stress->verdict), count("lost"), count("torn"),
+                      count("stuck"), count("died"), count("leaked")));
+    }
   }
 }
 
