@@ -80,6 +80,17 @@ class measurer {
   std::optional<error> first_failure_;
 };
 
+// Why a run was skipped, if it was: Google Benchmark 1.8 has renamed the members that tell.
+template <class Run>
+std::optional<std::string> failure_of(const Run& of) {
+  if constexpr (requires { of.error_occurred; }) {
+    if (of.error_occurred) return of.error_message;
+  } else {
+    if (static_cast<int>(of.skipped) != 0) return of.skip_message;
+  }
+  return std::nullopt;
+}
+
 // Google Benchmark's runs, under names without the settings that we made for it.
 class collector final : public benchmark::BenchmarkReporter {
  public:
@@ -108,15 +119,8 @@ class collector final : public benchmark::BenchmarkReporter {
 
   [[nodiscard]] std::vector<result::entry> take() { return std::move(entries_); }
 
-  // The names that a list was asked of, without the settings that we made; empty if it was not.
-  [[nodiscard]] std::vector<std::string> listed() const {
-    std::vector<std::string> names;
-    std::istringstream lines(listed_.str());
-    for (std::string line; std::getline(lines, line);) {
-      names.push_back(line.substr(0, line.find("/min_time:")));
-    }
-    return names;
-  }
+  // Whether --benchmark_list_tests was asked for, and nothing run.
+  [[nodiscard]] bool only_listed() const { return !listed_.str().empty(); }
 
  private:
   [[nodiscard]] result::entry entry_of(const Run& from) const {
@@ -146,8 +150,8 @@ class collector final : public benchmark::BenchmarkReporter {
     if (from.run_type == Run::RT_Aggregate) {
       to.aggregate_name = from.aggregate_name;
       to.name += "_" + from.aggregate_name;
-    } else if (from.error_occurred) {
-      to.error_message = from.error_message;
+    } else if (auto failed = failure_of(from)) {
+      to.error_message = *std::move(failed);
     } else {
       add_measurement(to);
     }
@@ -252,9 +256,9 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
   benchmark::RunSpecifiedBenchmarks(&collects, nullptr, ".");
   benchmark::ClearRegisteredBenchmarks();
   benchmark::Shutdown();
-  for (const auto& name : collects.listed()) {
-    done.only_listed = true;
-    fmt::print("{}\n", name);
+  done.only_listed = collects.only_listed();
+  if (done.only_listed) {  // by our names: Google Benchmark's have our settings at the end
+    for (const auto& each : chosen) fmt::print("{}\n", each.name);
   }
   done.results.entries = collects.take();
   done.first_failure = measures.first_failure();

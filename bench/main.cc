@@ -18,7 +18,7 @@ namespace {
 namespace bench = shmark::bench;
 namespace result = shmark::result;
 
-constexpr int bad_usage = 2;
+constexpr int unusable = 2;
 
 constexpr auto footer = R"(Google Benchmark's flags work as well, among them:
   --benchmark_filter=REGEX         run those whose names match; a leading '-' turns it round
@@ -98,7 +98,8 @@ void declare(CLI::App& app, arguments& to) {
       ->transform(CLI::CheckedTransformer(kinds));
   app.add_option("--pin", to.how.pin, "spread (default): worker i on processor i; or none")
       ->transform(CLI::CheckedTransformer(pins));
-  app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)");
+  app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--benchmark_min_time", to.min_time)->group("");
   declare_checked(app, to);
 }
@@ -107,21 +108,21 @@ int run(const arguments& asked) {
   if (!asked.out.empty()) {
     if (const auto possible = result::check_writable(result::caller_path(asked.out)); !possible) {
       fmt::print(stderr, "bench: {}\n", possible.error().message());
-      return bad_usage;
+      return unusable;
     }
   }
   shmark::catch_interrupts();
   auto owner = shmark::run::begin();
   if (!owner) {
     fmt::print(stderr, "bench: {}\n", owner.error().message());
-    return 1;
+    return unusable;
   }
   for (const auto& found : owner->swept()) fmt::print(stderr, "bench: {}\n", found);
 
   const auto done = bench::run_benchmarks(asked.how, *owner);
   if (!done) {
     fmt::print(stderr, "bench: {}\n", done.error().message());
-    return bad_usage;
+    return unusable;
   }
   if (done->only_listed) return 0;
   if (const int signal = shmark::interrupted(); signal != 0) {
@@ -133,16 +134,15 @@ int run(const arguments& asked) {
     const auto path = result::caller_path(asked.out);
     if (auto written = result::write(path, done->results); !written) {
       fmt::print(stderr, "bench: {}\n", written.error().message());
-      return 1;
+      return unusable;
     }
     if (asked.how.prints_table) fmt::print("\nresults: {}\n", path.string());
   }
-  return done->first_failure ? 1 : 0;
+  if (!done->first_failure) return 0;
+  return done->first_failure->is_environment() ? unusable : 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int parse_and_run(int argc, char** argv) {
   CLI::App app("Measures locks, codecs and cached reads, with 1 to 8 processes on them.", "bench");
   arguments asked;
   declare(app, asked);
@@ -150,7 +150,7 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     if (!asked.min_time.empty()) asked.how.window_s = seconds_of(asked.min_time);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : bad_usage;
+    return app.exit(wrong) == 0 ? 0 : unusable;
   }
   asked.how.flags = app.remaining();
   asked.how.flags.insert(asked.how.flags.end(), asked.passed_on.begin(), asked.passed_on.end());
@@ -158,4 +158,15 @@ int main(int argc, char** argv) {
   asked.how.command = "bazel run -c opt //bench --";
   for (int i = 1; i < argc; ++i) (asked.how.command += ' ') += argv[i];
   return run(asked);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const std::exception& unforeseen) {  // a full disk, or no memory
+    fmt::print(stderr, "bench: {}\n", unforeseen.what());
+    return unusable;
+  }
 }

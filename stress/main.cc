@@ -41,9 +41,7 @@ void declare(CLI::App& app, arguments& to) {
   app.add_option("--seconds", to.chosen.seconds, "for how long; a failure ends the run early")
       ->capture_default_str();
   app.add_option("--seed", to.chosen.seed, "of everything random (default: drawn, and printed)")
-      ->check([](const std::string& text) {  // else a negative one is taken, and wraps round
-        return text.starts_with('-') ? text + " is below 0" : std::string();
-      });
+      ->check(CLI::NonNegativeNumber);  // else a negative one is taken, and wraps round
   app.add_option("--kill_gap_ms", to.chosen.kill_gap_ms,
                  "mean time from kill to kill; 0: nobody is killed")
       ->capture_default_str();
