@@ -42,8 +42,8 @@ enum class build_mode : std::uint8_t { opt, debug };
 enum class sanitizer_kind : std::uint8_t { none, address, thread };
 enum class worker_kind : std::uint8_t { processes, threads };
 
-// What a stress run's checkers concluded. undecided: a checker could not tell. vacuous: no fault
-// landed or no operations overlapped, so that nothing was put to the test. Neither is a pass.
+// What a stress run's checkers concluded. undecided: a checker could not tell. vacuous: no kill
+// landed inside an operation, so that nothing was put to the test. Neither is a pass.
 enum class verdict_kind : std::uint8_t { passed, failed, undecided, vacuous };
 
 [[nodiscard]] std::string_view name_of(run_kind kind) noexcept;
@@ -178,7 +178,8 @@ struct run {
 // whose times are not finite becomes one with an error message. Errors: as the system says.
 [[nodiscard]] std::expected<void, error> write(const std::filesystem::path& path, const run& run);
 
-// Whether a result file can be written there: to be asked before minutes of work. Changes nothing.
+// Whether a result file can be written there: to be asked before minutes of work. Leaves
+// everything as it was.
 // Errors: as write().
 [[nodiscard]] std::expected<void, error> check_writable(const std::filesystem::path& path);
 
