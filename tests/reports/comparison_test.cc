@@ -122,6 +122,9 @@ TEST(Comparison, JudgesStressRunsByTheirVerdicts) {
   EXPECT_EQ(judged(verdict_kind::failed, verdict_kind::passed), outcome::improved);
   EXPECT_EQ(judged(verdict_kind::failed, verdict_kind::failed), outcome::unchanged);
   EXPECT_EQ(judged(verdict_kind::failed, verdict_kind::vacuous), outcome::inconclusive);
+  // What is known to be broken now regresses, whatever was not known before.
+  EXPECT_EQ(judged(verdict_kind::vacuous, verdict_kind::failed), outcome::regressed);
+  EXPECT_EQ(judged(verdict_kind::undecided, verdict_kind::failed), outcome::regressed);
 }
 
 TEST(Comparison, DoesNotCompareTheTimesOfStressRuns) {
