@@ -87,9 +87,10 @@ void clear_away_if_abandoned(const segment_key& key) {
   const auto id = find(key);
   if (!id) return;
   const auto status = status_of(*id, key);
-  if (status && (status->shm_perm.mode & being_made) != 0 && maker_is_gone(*status)) {
-    shmctl(*id, IPC_RMID, nullptr);
-  }
+  if (!status || !maker_is_gone(*status)) return;
+  // Only now does the mark mean anything: until its end the maker may have finished.
+  const auto at_last = status_of(*id, key);
+  if (at_last && (at_last->shm_perm.mode & being_made) != 0) shmctl(*id, IPC_RMID, nullptr);
 }
 
 }  // namespace
