@@ -2,29 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cstdio>
-#include <span>
 #include <string_view>
+
+#include "lib/measure/figures.h"
 
 namespace shmark::bench {
 namespace {
-
-struct unit {
-  double size;
-  std::string_view name;
-};
-
-// Three digits that count, in the largest unit that leaves something before the point.
-std::string with_unit(double value, std::span<const unit> units) {
-  const unit* fitting = &units.front();
-  for (const auto& each : units) {
-    if (value >= each.size) fitting = &each;
-  }
-  const double scaled = value / fitting->size;
-  const int digits = scaled < 10 ? 2 : scaled < 100 ? 1 : 0;
-  return fmt::format("{:.{}f} {}", scaled, digits, fitting->name);
-}
 
 std::string cell(const result::entry& entry, std::string_view counter,
                  std::string (*text)(double)) {
@@ -33,11 +17,11 @@ std::string cell(const result::entry& entry, std::string_view counter,
 }
 
 std::string share_text(double share) { return fmt::format("{:.3f}", share); }
-std::string bytes_text(double bytes) { return fmt::format("{:.0f}", bytes); }
+std::string number_text(double number) { return fmt::format("{:.0f}", number); }
 
 std::string extra_cells(const result::entry& entry) {
   std::string text;
-  if (const auto bytes = cell(entry, "bytes", bytes_text); !bytes.empty()) {
+  if (const auto bytes = cell(entry, "bytes", number_text); !bytes.empty()) {
     text += fmt::format("  {} bytes", bytes);
   }
   if (const auto hits = cell(entry, "hit_rate", share_text); !hits.empty()) {
@@ -48,16 +32,6 @@ std::string extra_cells(const result::entry& entry) {
 }
 
 }  // namespace
-
-std::string duration_text(double ns) {
-  constexpr std::array<unit, 4> units{{{1, "ns"}, {1e3, "us"}, {1e6, "ms"}, {1e9, "s"}}};
-  return with_unit(ns, units);
-}
-
-std::string rate_text(double per_s) {
-  constexpr std::array<unit, 4> units{{{1, "/s"}, {1e3, "k/s"}, {1e6, "M/s"}, {1e9, "G/s"}}};
-  return with_unit(per_s, units);
-}
 
 void print_context(const result::context& about) {
   fmt::print("{} x {}, Linux {}, load {:.2f}\n", about.machine.cores, about.machine.cpu,

@@ -23,9 +23,4 @@ class table {
   std::string family_;
 };
 
-// A duration with a fitting unit and three digits: "0.31 ns", "12.7 ns", "4.05 us", "118 ms".
-[[nodiscard]] std::string duration_text(double ns);
-// A rate likewise: "31.4 M/s".
-[[nodiscard]] std::string rate_text(double per_s);
-
 }  // namespace shmark::bench

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <numeric>
 
+#include "lib/measure/median.h"
+
 namespace shmark::reports {
 namespace {
 
@@ -82,13 +84,6 @@ name_parts parts_of(std::string_view name) {
     }
   }
   return parts;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle]
-                                : std::midpoint(values[middle - 1], values[middle]);
 }
 
 double series::median_ns() const { return median(times_of(*this)); }

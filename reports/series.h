@@ -30,9 +30,6 @@ struct name_parts {
 
 [[nodiscard]] name_parts parts_of(std::string_view name);
 
-// Requires values that are not empty. With an even number of values, the mean of the middle two.
-[[nodiscard]] double median(std::vector<double> values);
-
 struct series {
   std::string name{};
   name_parts parts{};

@@ -1,4 +1,5 @@
-// How reports write numbers and foreign text.
+// How reports write foreign text, counts, shares and ratios. What was measured is written by
+// lib/measure/figures.h.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -7,17 +8,6 @@
 #include <string_view>
 
 namespace shmark::reports {
-
-// Three significant digits in the unit that suits: "0.31 ns", "15.2 ns", "4.70 µs". With `ascii`,
-// "us" instead of "µs".
-enum class letters { unicode, ascii };
-[[nodiscard]] std::string duration(double ns, letters allowed = letters::unicode);
-
-// "28.4 M/s", "91.2 k/s".
-[[nodiscard]] std::string rate(double per_second);
-
-// "512 B", "64.0 KiB".
-[[nodiscard]] std::string bytes(double count);
 
 // "1,840"; fractions are rounded.
 [[nodiscard]] std::string count(double number);

@@ -7,8 +7,8 @@
 #include <map>
 #include <optional>
 
+#include "lib/measure/figures.h"
 #include "reports/series.h"
-#include "reports/text.h"
 
 namespace shmark::reports {
 namespace {
@@ -92,8 +92,8 @@ void decide_by_time(const series& before, const series& after, double threshold,
                     comparison_row& row) {
   const double old_ns = before.median_ns();
   const double new_ns = after.median_ns();
-  row.baseline = duration(old_ns, letters::ascii);
-  row.candidate = duration(new_ns, letters::ascii);
+  row.baseline = duration_text(old_ns);
+  row.candidate = duration_text(new_ns);
   if (!(old_ns > 0) || !(new_ns > 0)) {
     row.result = outcome::inconclusive;
     row.note = "a time is zero";
@@ -150,8 +150,7 @@ comparison_row row_of(const series& before, const series& after, double threshol
 
 std::string shown(const series& one) {
   if (!one.failure.empty()) return "error";
-  return one.verdict ? std::string(result::name_of(*one.verdict))
-                     : duration(one.median_ns(), letters::ascii);
+  return one.verdict ? std::string(result::name_of(*one.verdict)) : duration_text(one.median_ns());
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/measure/figures.h"
 #include "reports/page/sections.h"
-#include "reports/text.h"
 
 namespace shmark::reports {
 namespace {
@@ -72,7 +72,7 @@ table codec_time_table(const all_series& codecs, const std::string& shape) {
     std::vector<std::string> row{codec};
     for (const std::string& op : ops) {
       const auto found = where(codecs, argument("codec", codec), argument("op", op));
-      row.push_back(found.empty() ? "" : duration(found.front()->median_ns()));
+      row.push_back(found.empty() ? "" : duration_utf8(found.front()->median_ns()));
     }
     numbers.rows.push_back(std::move(row));
   }
@@ -84,7 +84,7 @@ table codec_bytes_table(const chart& shown, const std::string& shape) {
   for (const chart_series& bars : shown.series) {
     for (const chart_point& point : bars.points) {
       const auto category = static_cast<std::size_t>(point.y);
-      numbers.rows.push_back({shown.y.categories[category], bytes(point.x)});
+      numbers.rows.push_back({shown.y.categories[category], bytes_text(point.x)});
     }
   }
   return numbers;
@@ -174,7 +174,7 @@ table cache_table(const all_series& caches, const std::string& payload, cache_va
             one->median_of("model_hit_rate").value_or(model_hit_rate(writes / 100.0, procs));
         row.push_back(fmt::format("{:.1f} ({:.1f})", *hits * 100, model * 100));
       } else {
-        row.push_back(rates || one == nullptr ? "" : duration(one->median_ns()));
+        row.push_back(rates || one == nullptr ? "" : duration_utf8(one->median_ns()));
       }
     }
     numbers.rows.push_back(std::move(row));
@@ -206,8 +206,9 @@ table time_table(const all_series& all, std::string caption) {
   table numbers{.caption = std::move(caption),
                 .head = {"benchmark", "median", "fastest", "slowest", "repetitions"}};
   for (const series* one : all) {
-    numbers.rows.push_back({one->name, duration(one->median_ns()), duration(one->min_ns()),
-                            duration(one->max_ns()), std::to_string(one->repetitions())});
+    numbers.rows.push_back({one->name, duration_utf8(one->median_ns()),
+                            duration_utf8(one->min_ns()), duration_utf8(one->max_ns()),
+                            std::to_string(one->repetitions())});
   }
   return numbers;
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "lib/measure/figures.h"
 #include "reports/page/sections.h"
 #include "reports/text.h"
 
@@ -137,8 +138,8 @@ void add_cached_read(std::span<const page_run> runs, std::vector<highlight>& all
       find(runs, [](const series& one) { return one.name == "Limit/acquire_load"; });
   string words = "for a cached read";
   if (load != nullptr)
-    words += fmt::format("; a bare acquire load takes {}", duration(load->median_ns()));
-  all.push_back({duration(read->median_ns()), words});
+    words += fmt::format("; a bare acquire load takes {}", duration_utf8(load->median_ns()));
+  all.push_back({duration_utf8(read->median_ns()), words});
 }
 
 void add_lock_pair(std::span<const page_run> runs, std::vector<highlight>& all) {
@@ -150,7 +151,7 @@ void add_lock_pair(std::span<const page_run> runs, std::vector<highlight>& all) 
     words += fmt::format("; {} times glibc's robust mutex",
                          ratio(ours->median_ns() / peer->median_ns()));
   }
-  all.push_back({duration(ours->median_ns()), words});
+  all.push_back({duration_utf8(ours->median_ns()), words});
 }
 
 void add_contention(std::span<const page_run> runs, std::vector<highlight>& all) {
@@ -164,7 +165,7 @@ void add_contention(std::span<const page_run> runs, std::vector<highlight>& all)
   }
   const series* ours = most > 1 ? find_lock(runs, "robust_rw", most) : nullptr;
   if (ours == nullptr) return;
-  all.push_back({rate(operations_per_s(*ours)),
+  all.push_back({rate_text(operations_per_s(*ours)),
                  fmt::format("through one exclusive robust_rw under {}", workers(most, 0))});
 }
 
@@ -199,8 +200,8 @@ string caches_text(const result::context& about) {
   string text;
   for (const result::cache_level& cache : about.caches) {
     if (!text.empty()) text += ", ";
-    text +=
-        fmt::format("L{} {} {}", cache.level, cache.type, bytes(static_cast<double>(cache.size)));
+    text += fmt::format("L{} {} {}", cache.level, cache.type,
+                        bytes_text(static_cast<double>(cache.size)));
   }
   return text;
 }
@@ -232,7 +233,7 @@ std::vector<fact> all_facts() {
       {"Workers are", own([](const context& about) { return name_of(about.workers_are); })},
       {"Seed", own([](const context& about) { return std::to_string(about.seed); })},
       {"Reading the clock", own([](const context& about) {
-         return about.probe_ns > 0 ? duration(about.probe_ns) : "";
+         return about.probe_ns > 0 ? duration_utf8(about.probe_ns) : "";
        })},
       {"Processor", own([](const context& about) { return about.machine.cpu; })},
       {"Cores", [](const page_run& run) { return run.cores > 0 ? std::to_string(run.cores) : ""; }},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lib/measure/figures.h"
 #include "reports/page/sections.h"
 #include "reports/text.h"
 
@@ -72,7 +73,7 @@ table throughput_table(const all_series& locks, const std::string& mode) {
     std::vector<std::string> row{lock};
     for (const int count : procs) {
       const series* one = find(locks, lock, count);
-      row.push_back(one == nullptr ? "" : rate(operations_per_s(*one)));
+      row.push_back(one == nullptr ? "" : rate_text(operations_per_s(*one)));
     }
     numbers.rows.push_back(std::move(row));
   }
@@ -169,8 +170,6 @@ std::string or_empty(std::optional<double> value, std::string (*text)(double)) {
   return value ? text(*value) : "";
 }
 
-std::string plain_duration(double ns) { return duration(ns); }
-
 table duration_table(const all_series& locks, int cores) {
   table numbers{.caption =
                     "Duration of single operations; Jain's index of fairness is 1 when all "
@@ -179,9 +178,9 @@ table duration_table(const all_series& locks, int cores) {
   for (const series* one : locks) {
     numbers.rows.push_back({std::string(one->parts["lock"]), std::string(one->parts["mode"]),
                             workers(one->parts.number("procs").value_or(0), cores),
-                            or_empty(one->median_of("p50_ns"), plain_duration),
-                            or_empty(one->median_of("p99_ns"), plain_duration),
-                            or_empty(one->max_of("max_ns"), plain_duration),
+                            or_empty(one->median_of("p50_ns"), duration_utf8),
+                            or_empty(one->median_of("p99_ns"), duration_utf8),
+                            or_empty(one->max_of("max_ns"), duration_utf8),
                             or_empty(one->median_of("jain"), ratio)});
   }
   return numbers;
@@ -211,7 +210,8 @@ table distribution_table(const all_series& locks, int cores) {
     if (buckets.empty()) continue;
     std::vector<std::string> row{std::string(one->parts["lock"]), std::string(one->parts["mode"]),
                                  workers(one->parts.number("procs").value_or(0), cores)};
-    for (const auto& [share, name] : shares) row.push_back(duration(percentile_of(buckets, share)));
+    for (const auto& [share, name] : shares)
+      row.push_back(duration_utf8(percentile_of(buckets, share)));
     numbers.rows.push_back(std::move(row));
   }
   return numbers;

@@ -24,12 +24,6 @@ TEST(Series, TakesNamesApart) {
   EXPECT_EQ(parts_of("").family, "");
 }
 
-TEST(Series, TakesTheMedian) {
-  EXPECT_EQ(median({3}), 3);
-  EXPECT_EQ(median({9, 1, 4}), 4);
-  EXPECT_EQ(median({9, 1, 4, 6}), 5);
-}
-
 TEST(Series, GathersRepetitionsInOrderOfAppearance) {
   auto run = fixture::bench_run("b", {30, 10, 20});
   const auto more = fixture::repetitions("a", {1});

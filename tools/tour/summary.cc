@@ -2,19 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
-#include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include "bench/table.h"
+#include "lib/measure/figures.h"
+#include "lib/measure/median.h"
 
 namespace shmark::tour {
 namespace {
-
-using bench::duration_text;
-using bench::rate_text;
 
 constexpr std::array crash_safe_locks{"robust_rw", "pthread_robust", "sysv_semaphore"};
 
@@ -40,9 +38,7 @@ class medians {
       if (const std::optional<double> value = number(entry)) values.push_back(*value);
     }
     if (values.empty()) return {};
-    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-    std::ranges::nth_element(values, middle);
-    return *middle;
+    return median(std::move(values));
   }
 
   const result::run& run_;

@@ -46,7 +46,7 @@ TEST(TourSummary, SaysNothingOfWhatWasNotMeasured) { EXPECT_THAT(summary({}, {})
 
 TEST(TourSummary, GivesTheMedianOfRepetitions) {
   EXPECT_THAT(summary(reads({9, 1.5, 2}, 0.5), {}),
-              Contains("A cached read costs 2.00 ns; loading one shared word costs 0.50 ns."));
+              Contains("A cached read costs 2.00 ns; loading one shared word costs 0.500 ns."));
 }
 
 TEST(TourSummary, LeavesOutRepetitionsThatFailed) {
