@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/measure/figures.h"
+#include "lib/measure/hit_model.h"
 #include "reports/page/sections.h"
 
 namespace shmark::reports {
@@ -92,9 +93,6 @@ table codec_bytes_table(const chart& shown, const std::string& shape) {
 
 // Caches.
 
-// Of N workers that each write with this probability, an own write refreshing the own copy.
-double model_hit_rate(double write_share, int procs) { return 1 / (1 + write_share * (procs - 1)); }
-
 chart_series model_curve(int procs, int look, double max_percent, bool listed) {
   chart_series curve{
       .name = listed ? "model (dashed)" : fmt::format("model, {}", workers(procs, 0)),
@@ -106,7 +104,7 @@ chart_series model_curve(int procs, int look, double max_percent, bool listed) {
   for (int i = 0; i <= steps; ++i) {
     const double percents = std::pow(1 + max_percent, static_cast<double>(i) / steps) - 1;
     curve.points.push_back(
-        {std::log10(1 + percents), model_hit_rate(percents / 100, procs), {}, {}});
+        {std::log10(1 + percents), model_hit_rate(1 - percents / 100, procs), {}, {}});
   }
   return curve;
 }
@@ -171,7 +169,7 @@ table cache_table(const all_series& caches, const std::string& payload, cache_va
       const auto hits = one == nullptr ? std::nullopt : one->median_of("hit_rate");
       if (rates && hits) {
         const double model =
-            one->median_of("model_hit_rate").value_or(model_hit_rate(writes / 100.0, procs));
+            one->median_of("model_hit_rate").value_or(model_hit_rate(1 - writes / 100.0, procs));
         row.push_back(fmt::format("{:.1f} ({:.1f})", *hits * 100, model * 100));
       } else {
         row.push_back(rates || one == nullptr ? "" : duration_utf8(one->median_ns()));
