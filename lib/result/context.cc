@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "lib/base/descriptor.h"
+#include "lib/base/hash.h"
 #include "lib/result/result.h"
 
 namespace shmark::result {
@@ -172,7 +173,7 @@ build_info this_build() {
   return build;
 }
 
-// FNV-1a, 64 bits, of what decides how fast the same program runs here.
+// A hash of what decides how fast the same program runs here.
 std::string fingerprint(const context& about) {
   std::string text = about.machine.cpu + '\n' + std::to_string(about.machine.cores) + '\n' +
                      std::to_string(about.num_cpus) + '\n' + about.machine.kernel;
@@ -180,12 +181,8 @@ std::string fingerprint(const context& about) {
     text += '\n' + cache.type + ' ' + std::to_string(cache.level) + ' ' +
             std::to_string(cache.size) + ' ' + std::to_string(cache.num_sharing);
   }
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : text) {
-    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  }
   std::array<char, 17> hex{};
-  std::snprintf(hex.data(), hex.size(), "%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(hex.data(), hex.size(), "%016llx", static_cast<unsigned long long>(fnv1a(text)));
   return hex.data();
 }
 

@@ -12,11 +12,13 @@
 #include <utility>
 
 #include "lib/base/descriptor.h"
+#include "lib/segment/permissions.h"
 
 namespace shmark {
 namespace {
 
-constexpr mode_t others_write = S_IWGRP | S_IWOTH;
+using detail::being_made;
+using detail::others_write;
 
 std::string object_name(const segment_key& key) { return "/" + std::string(key.text().view()); }
 
@@ -54,10 +56,7 @@ std::expected<void, error> refuse_others(const struct stat& status, const segmen
   return {};
 }
 
-// While first contents are being made, the object carries its owner's execute bit, which shared
-// memory has no use for. It has size 0 before that.
-constexpr mode_t being_made = S_IXUSR;
-
+// An object has size 0 before it is marked as being made.
 bool finished(const struct stat& status) {
   return status.st_size != 0 && (status.st_mode & being_made) == 0;
 }

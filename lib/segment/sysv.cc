@@ -2,7 +2,6 @@
 
 #include <sys/ipc.h>
 #include <sys/shm.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,17 +9,19 @@
 #include <cstdint>
 
 #include "lib/base/deadline.h"
+#include "lib/base/hash.h"
 #include "lib/base/process.h"
+#include "lib/segment/permissions.h"
 
 namespace shmark {
 namespace {
 
-constexpr mode_t being_made = S_IXUSR;
+using detail::being_made;
+using detail::others_write;
 
-// FNV-1a (Fowler, Noll, Vo), folded to the 31 bits of a key.
+// Folded to the 31 bits of a key.
 key_t well_known_key(std::string_view space) noexcept {
-  std::uint64_t hash = 0xcbf29ce484222325u;
-  for (const char c : space) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  const std::uint64_t hash = fnv1a(space);
   const auto folded = static_cast<key_t>((hash ^ (hash >> 31)) & 0x7fffffff);
   return folded != 0 ? folded : 1;
 }
@@ -100,7 +101,7 @@ std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& 
   if (status.shm_perm.uid != geteuid()) {
     return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
   }
-  if ((status.shm_perm.mode & (S_IWGRP | S_IWOTH)) != 0) {
+  if ((status.shm_perm.mode & others_write) != 0) {
     return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
   }
   void* address = shmat(id, nullptr, 0);
