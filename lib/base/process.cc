@@ -53,6 +53,12 @@ std::optional<std::uint64_t> start_ticks(pid_t process) noexcept {
   return std::strtoull(ticks, nullptr, 10);
 }
 
+char process_state(pid_t process) noexcept {
+  const status_line status(process);
+  const char* state = status.field(3);
+  return state == nullptr ? '\0' : *state;
+}
+
 bool has_ended(pid_t process) noexcept {
   if (kill(process, 0) != 0 && errno == ESRCH) return true;
   const status_line status(process);

@@ -5,6 +5,8 @@
 #include <fstream>
 #include <utility>
 
+#include "lib/base/process.h"
+
 namespace shmark::stress {
 namespace {
 
@@ -24,14 +26,6 @@ std::string waiting_channel(pid_t process) {
   return function == "0" ? "" : function;
 }
 
-char state_of(pid_t process) {
-  std::ifstream file(fmt::format("/proc/{}/stat", process));
-  std::string line;
-  std::getline(file, line);
-  const auto name_end = line.rfind(')');  // the name may contain anything
-  return name_end + 2 < line.size() ? line[name_end + 2] : '?';
-}
-
 }  // namespace
 
 bool progress_watch::stands_still(std::uint64_t completed, std::int64_t now_ns) noexcept {
@@ -40,7 +34,7 @@ bool progress_watch::stands_still(std::uint64_t completed, std::int64_t now_ns) 
 }
 
 std::string whereabouts(pid_t process) {
-  if (state_of(process) == 'R') return "running";
+  if (process_state(process) == 'R') return "running";
   for (const auto& found : {top_of_stack(process), waiting_channel(process)}) {
     if (!found.empty()) return "in " + found;
   }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -67,27 +66,6 @@ std::string alive_object_of(pid_t process) {
   return {};
 }
 
-pid_t parent_of(pid_t process) {
-  const auto text = contents("/proc/" + std::to_string(process) + "/stat");
-  const auto end_of_name = text.rfind(") ");
-  int parent = -1;
-  if (end_of_name != std::string::npos) {
-    std::sscanf(text.c_str() + end_of_name, ") %*c %d", &parent);
-  }
-  return parent;
-}
-
-std::vector<pid_t> children_of(pid_t process) {
-  std::vector<pid_t> found;
-  for (const auto& entry : fs::directory_iterator("/proc")) {
-    const auto name = entry.path().filename().string();
-    pid_t number = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
-    if (parsed.ec == std::errc() && parent_of(number) == process) found.push_back(number);
-  }
-  return found;
-}
-
 // 0 if there is no such lock in the object, or not yet.
 int semaphore_key_in(const std::string& object) {
   const descriptor file(open(("/dev/shm/" + object).c_str(), O_RDONLY | O_CLOEXEC));
@@ -140,7 +118,7 @@ traces program::look() const {
   object.resize(object.size() - alive.size());
   seen.domain = object.substr(object.find("run-"));
   seen.objects = objects_of(seen.domain);
-  if (!seen.objects.empty()) seen.workers = children_of(process_.pid());
+  if (!seen.objects.empty()) seen.workers = support::children_of(process_.pid());
   for (const auto& each : seen.objects) {
     seen.semaphore_key = std::max(seen.semaphore_key, semaphore_key_in(each));
   }

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/process.h"
+
 namespace shmark::bench {
 namespace {
 
@@ -136,7 +138,7 @@ traces await(const program& running, const std::function<bool(const traces&)>& f
   for (;;) {
     auto seen = running.look();
     if (far_enough(seen)) return seen;
-    if (support::process_state(running.process().pid()) == 'Z') {
+    if (process_state(running.process().pid()) == 'Z') {
       ADD_FAILURE() << "it ended too early";
       return seen;
     }
@@ -159,7 +161,7 @@ TEST(BenchProgram, LeavesNothingWhenItIsInterrupted) {
       EXPECT_THAT(done.out, Not(HasSubstr("FAILED")));
       EXPECT_TRUE(seen.gone()) << "objects or semaphores of " << seen.domain;
       for (const pid_t worker : seen.workers) {
-        EXPECT_EQ(support::process_state(worker), '\0') << "a worker is left";
+        EXPECT_EQ(process_state(worker), '\0') << "a worker is left";
       }
       EXPECT_FALSE(exists(at.file("x.json")));
     }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/process.h"
 #include "lib/result/result.h"
 #include "tests/support/child.h"
 
@@ -94,7 +95,7 @@ class StressProgram : public ::testing::Test {
       const auto id = run_of(of.pid());
       if (!id.empty() && !contents("/proc/" + pid + "/task/" + pid + "/children").empty())
         return id;
-      if (support::process_state(of.pid()) == 'Z') return "";
+      if (process_state(of.pid()) == 'Z') return "";
     }
   }
 

@@ -1,6 +1,5 @@
 #include "tests/support/child.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/prctl.h>
@@ -8,16 +7,33 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
-#include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <string>
+#include <system_error>
 
 #include "lib/base/check.h"
-#include "lib/base/descriptor.h"
+#include "lib/base/process.h"
 
 namespace shmark::support {
 namespace {
+
+// -1 if there is no such process.
+pid_t parent_of(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  // Behind the program's name, which may contain anything but ends in the last ')'.
+  const auto end_of_name = text.rfind(") ");
+  int parent = -1;
+  if (end_of_name != std::string::npos) {
+    std::sscanf(text.c_str() + end_of_name, ") %*c %d", &parent);
+  }
+  return parent;
+}
 
 [[noreturn]] void run_child(pid_t parent, const std::function<void()>& body) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -98,17 +114,15 @@ void child::await_asleep() const {
   }
 }
 
-char process_state(pid_t process) {
-  const std::string path = "/proc/" + std::to_string(process) + "/stat";
-  const descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return 0;
-  char text[512];
-  const auto length = read(file.number(), text, sizeof text - 1);
-  if (length <= 0) return 0;
-  text[length] = '\0';
-  // After the program's name, which may contain anything but ends in the last ')'.
-  const char* end_of_name = std::strrchr(text, ')');
-  return end_of_name == nullptr ? '\0' : end_of_name[2];
+std::vector<pid_t> children_of(pid_t process) {
+  std::vector<pid_t> found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const auto name = entry.path().filename().string();
+    pid_t number = 0;
+    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (parsed.ec == std::errc() && parent_of(number) == process) found.push_back(number);
+  }
+  return found;
 }
 
 }  // namespace shmark::support

@@ -16,6 +16,7 @@
 #include <functional>
 #include <ostream>
 #include <utility>
+#include <vector>
 
 namespace shmark::support {
 
@@ -62,8 +63,7 @@ class child {
   pid_t pid_;
 };
 
-// The state of a process, or of a thread by its number, as one letter of proc_pid_stat(5); 0 if
-// there is none.
-[[nodiscard]] char process_state(pid_t process);
+// The children of a process, zombies included, by proc_pid_stat(5).
+[[nodiscard]] std::vector<pid_t> children_of(pid_t process);
 
 }  // namespace shmark::support

@@ -15,11 +15,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <span>
 #include <string_view>
@@ -27,6 +25,7 @@
 
 #include "lib/base/check.h"
 #include "lib/base/deadline.h"
+#include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/unique_space.h"
 
@@ -126,34 +125,14 @@ bool reap() {
   }
 }
 
-pid_t parent_of(pid_t process) {
-  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  const auto end_of_name = text.rfind(") ");
-  int parent = -1;
-  if (end_of_name != std::string::npos) {
-    std::sscanf(text.c_str() + end_of_name, ") %*c %d", &parent);
-  }
-  return parent;
-}
-
 // Those that have not ended after `patience`.
-std::set<pid_t> children_left(std::chrono::seconds patience) {
+std::vector<pid_t> children_left(std::chrono::seconds patience) {
   const auto until = deadline::after(patience);
   while (reap()) {
     if (until.passed()) break;
     sched_yield();
   }
-  std::set<pid_t> left;
-  if (!reap()) return left;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const auto name = entry.path().filename().string();
-    pid_t process = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + name.size(), process);
-    if (parsed.ec == std::errc() && parent_of(process) == getpid()) left.insert(process);
-  }
-  return left;
+  return reap() ? children_of(getpid()) : std::vector<pid_t>{};
 }
 
 std::map<int, std::string> open_descriptors() {

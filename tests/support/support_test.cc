@@ -14,6 +14,7 @@
 #include <string>
 
 #include "lib/base/descriptor.h"
+#include "lib/base/process.h"
 #include "tests/support/child.h"
 #include "tests/support/leftovers.h"
 #include "tests/support/shared.h"

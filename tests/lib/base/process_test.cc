@@ -58,6 +58,18 @@ TEST(Process, HasEndedWhenItIsDeadAndWhenItIsReaped) {
   EXPECT_FALSE(start_ticks(number));
 }
 
+TEST(Process, IsInAStateUntilItIsReaped) {
+  auto process = child::start(hang);
+  const pid_t number = process.pid();
+  EXPECT_EQ(process_state(getpid()), 'R');
+  process.stop();
+  EXPECT_EQ(process_state(number), 'T');
+  process.kill_without_reaping();
+  EXPECT_EQ(process_state(number), 'Z');
+  process.wait();
+  EXPECT_EQ(process_state(number), '\0');
+}
+
 TEST(Process, HasNotEndedWhenItIsStopped) {
   auto process = child::start(hang);
   process.stop();
@@ -68,7 +80,7 @@ TEST(Process, HasNotEndedWithItsFirstThread) {
   steps step;
   auto process = child::start([&] {
     std::thread([&] {
-      while (support::process_state(getpid()) != 'Z') {
+      while (process_state(getpid()) != 'Z') {
       }
       step.reach(1);
       hang();

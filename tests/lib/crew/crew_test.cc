@@ -19,6 +19,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/interrupt.h"
+#include "lib/base/process.h"
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/steps.h"
@@ -237,9 +238,9 @@ TEST(Crew, KillsAndReapsItsWorkersAtItsEnd) {
     ASSERT_TRUE(workers.start(0, [] { return hang(), 0; }));
     ASSERT_TRUE(workers.start(1, [] { return 0; }));
     first = workers.process(0);
-    EXPECT_NE(support::process_state(first), '\0');
+    EXPECT_NE(process_state(first), '\0');
   }
-  EXPECT_EQ(support::process_state(first), '\0');
+  EXPECT_EQ(process_state(first), '\0');
   EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "no child is left to wait for";
 }
 
