@@ -10,6 +10,7 @@
 
 #include "bench/driver.h"
 #include "lib/base/interrupt.h"
+#include "lib/base/program.h"
 #include "lib/crew/run.h"
 #include "lib/result/result.h"
 
@@ -18,7 +19,7 @@ namespace {
 namespace bench = shmark::bench;
 namespace result = shmark::result;
 
-constexpr int unusable = 2;
+constexpr shmark::program self("bench");
 
 constexpr auto footer = R"(Google Benchmark's flags work as well, among them:
   --benchmark_filter=REGEX         run those whose names match; a leading '-' turns it round
@@ -107,39 +108,29 @@ void declare(CLI::App& app, arguments& to) {
 int run(const arguments& asked) {
   if (!asked.out.empty()) {
     if (const auto possible = result::check_writable(result::caller_path(asked.out)); !possible) {
-      fmt::print(stderr, "bench: {}\n", possible.error().message());
-      return unusable;
+      return self.complain(possible.error());
     }
   }
-  shmark::catch_interrupts();
-  auto owner = shmark::run::begin();
-  if (!owner) {
-    fmt::print(stderr, "bench: {}\n", owner.error().message());
-    return unusable;
-  }
-  for (const auto& found : owner->swept()) fmt::print(stderr, "bench: {}\n", found);
+  auto owner = shmark::begin_run(self);
+  if (!owner) return self.complain(owner.error());
 
   const auto done = bench::run_benchmarks(asked.how, *owner);
-  if (!done) {
-    fmt::print(stderr, "bench: {}\n", done.error().message());
-    return unusable;
-  }
+  if (!done) return self.complain(done.error());
   if (done->only_listed) return 0;
   if (const int signal = shmark::interrupted(); signal != 0) {
-    fmt::print(stderr, "bench: interrupted; nothing is left behind, and no result was written\n");
+    self.say("interrupted; nothing is left behind, and no result was written");
     return 128 + signal;
   }
   if (asked.format == "json") fmt::print("{}", result::to_json(done->results));
   if (!asked.out.empty()) {
     const auto path = result::caller_path(asked.out);
     if (auto written = result::write(path, done->results); !written) {
-      fmt::print(stderr, "bench: {}\n", written.error().message());
-      return unusable;
+      return self.complain(written.error());
     }
     if (asked.how.prints_table) fmt::print("\nresults: {}\n", path.string());
   }
   if (!done->first_failure) return 0;
-  return done->first_failure->is_environment() ? unusable : 1;
+  return done->first_failure->is_environment() ? self.unusable : 1;
 }
 
 int parse_and_run(int argc, char** argv) {
@@ -150,7 +141,7 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
     if (!asked.min_time.empty()) asked.how.window_s = seconds_of(asked.min_time);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : unusable;
+    return app.exit(wrong) == 0 ? 0 : self.unusable;
   }
   asked.how.flags = app.remaining();
   asked.how.flags.insert(asked.how.flags.end(), asked.passed_on.begin(), asked.passed_on.end());
@@ -162,11 +153,4 @@ int parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const std::exception& unforeseen) {  // a full disk, or no memory
-    fmt::print(stderr, "bench: {}\n", unforeseen.what());
-    return unusable;
-  }
-}
+int main(int argc, char** argv) { return self.main(parse_and_run, argc, argv); }

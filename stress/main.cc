@@ -4,11 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <expected>
 #include <string>
 
 #include "lib/base/interrupt.h"
+#include "lib/base/program.h"
 #include "lib/base/progress_line.h"
 #include "lib/base/random.h"
 #include "lib/crew/run.h"
@@ -20,18 +20,15 @@ namespace {
 namespace result = shmark::result;
 namespace stress = shmark::stress;
 
-enum status : int { passed = 0, not_passed = 1, unusable = 2 };
+constexpr shmark::program self("stress");
+
+enum status : int { passed = 0, not_passed = 1 };
 
 struct arguments {
   stress::options chosen;
   std::string out;
   bool lists = false;
 };
-
-int complain(const std::string& message) {
-  fmt::print(stderr, "stress: {}\n", message);
-  return unusable;
-}
 
 void declare(CLI::App& app, arguments& to) {
   app.add_option("--scenario", to.chosen.scenario, "what to do; --list names all")
@@ -69,18 +66,16 @@ std::expected<stress::outcome, shmark::error> watch_scenario(const stress::optio
 
 int run(const arguments& asked) {
   if (const auto usable = stress::check(asked.chosen); !usable) {
-    return complain(usable.error().message());
+    return self.complain(usable.error());
   }
   const auto out = result::caller_path(asked.out);
   if (!asked.out.empty()) {
     if (auto possible = result::check_writable(out); !possible) {
-      return complain(possible.error().message());
+      return self.complain(possible.error());
     }
   }
-  shmark::catch_interrupts();
-  auto owner = shmark::run::begin();
-  if (!owner) return complain(owner.error().message());
-  for (const auto& found : owner->swept()) fmt::print(stderr, "stress: {}\n", found);
+  auto owner = shmark::begin_run(self);
+  if (!owner) return self.complain(owner.error());
 
   result::run results;
   if (!asked.out.empty()) {
@@ -90,12 +85,12 @@ int run(const arguments& asked) {
   }
   const auto done = watch_scenario(asked.chosen, *owner);
   owner->end();
-  if (!done) return complain(done.error().message());
+  if (!done) return self.complain(done.error());
   fmt::print("{}", stress::summary(asked.chosen, *done));
   if (!asked.out.empty()) {
     results.entries.push_back(stress::to_entry(asked.chosen, *done));
     if (auto written = result::write(out, results); !written) {
-      return complain(written.error().message());
+      return self.complain(written.error());
     }
     fmt::print("results: {}\n", out.string());
   }
@@ -111,7 +106,7 @@ int parse_and_run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
     if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
-    return complain(fmt::format("{}; --help shows what can be used", wrong.what()));
+    return self.complain(fmt::format("{}; --help shows what can be used", wrong.what()));
   }
   if (asked.lists) return list();
   if (app["--seed"]->empty()) asked.chosen.seed = shmark::unpredictable_number() >> 32;
@@ -120,10 +115,4 @@ int parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const std::exception& unforeseen) {  // out of memory, most likely
-    return complain(unforeseen.what());
-  }
-}
+int main(int argc, char** argv) { return self.main(parse_and_run, argc, argv); }

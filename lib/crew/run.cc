@@ -14,6 +14,7 @@
 #include <set>
 #include <string_view>
 
+#include "lib/base/interrupt.h"
 #include "lib/base/random.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/shm/domain.h"
@@ -177,6 +178,15 @@ void run::end() noexcept {
   } catch (const std::bad_alloc&) {
     // The next run finds it.
   }
+}
+
+std::expected<run, error> begin_run(const program& of) {
+  catch_interrupts();
+  auto begun = run::begin();
+  if (begun) {
+    for (const auto& found : begun->swept()) of.say(found);
+  }
+  return begun;
 }
 
 }  // namespace shmark

@@ -30,6 +30,7 @@
 
 #include "lib/base/descriptor.h"
 #include "lib/base/error.h"
+#include "lib/base/program.h"
 #include "lib/lock/lock.h"
 #include "lib/segment/posix.h"
 #include "lib/segment/segment.h"
@@ -67,6 +68,10 @@ class run {
   std::vector<std::string> swept_;
   pid_t owner_;  // 0 when ended, or moved from
 };
+
+// How a program begins one: catches Ctrl-C (lib/base/interrupt.h), then says what was swept.
+// Errors: those of run::begin().
+[[nodiscard]] std::expected<run, error> begin_run(const program& of);
 
 namespace detail {
 

@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <expected>
 #include <optional>
 #include <string>
 
+#include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/compare/comparison.h"
 #include "reports/compare/output.h"
@@ -18,7 +18,9 @@
 namespace shmark::reports {
 namespace {
 
-enum status : int { nothing_regressed = 0, something_regressed = 1, unusable = 2 };
+constexpr program self("compare");
+
+enum status : int { nothing_regressed = 0, something_regressed = 1 };
 
 struct options {
   std::string baseline;
@@ -27,11 +29,6 @@ struct options {
   std::string markdown;
   double threshold = default_threshold;
 };
-
-int complain(const std::string& message) {
-  std::fprintf(stderr, "compare: %s\n", message.c_str());
-  return unusable;
-}
 
 void declare(CLI::App& app, options& chosen) {
   app.add_option("BASELINE", chosen.baseline, "result file to compare with")->required();
@@ -67,23 +64,23 @@ colours terminal_colours() {
 
 int run(const options& chosen) {
   const auto baseline = load(chosen.baseline);
-  if (!baseline) return complain(baseline.error().message());
+  if (!baseline) return self.complain(baseline.error());
   const auto candidate = load(chosen.candidate);
-  if (!candidate) return complain(candidate.error().message());
+  if (!candidate) return self.complain(candidate.error());
   const auto done = compare(*baseline, *candidate, chosen.threshold);
-  if (!done) return complain(done.error().message);
+  if (!done) return self.complain(done.error().message);
 
   const auto table = as_terminal_text(*done, *baseline, *candidate, terminal_colours());
   if (std::fputs(table.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {
-    return complain(system_error(errno, "print the table", "").message());
+    return self.complain(system_error(errno, "print the table", ""));
   }
   if (auto saved = save(chosen.html, as_html(*done, *baseline, *candidate), "write page"); !saved) {
-    return complain(saved.error().message());
+    return self.complain(saved.error());
   }
   if (auto saved =
           save(chosen.markdown, as_markdown(*done, *baseline, *candidate), "write Markdown");
       !saved) {
-    return complain(saved.error().message());
+    return self.complain(saved.error());
   }
   return done->regressed() ? something_regressed : nothing_regressed;
 }
@@ -95,7 +92,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? nothing_regressed : unusable;
+    return app.exit(wrong) == 0 ? nothing_regressed : self.unusable;
   }
   return run(chosen);
 }
@@ -104,10 +101,5 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace shmark::reports
 
 int main(int argc, char** argv) {
-  try {
-    return shmark::reports::parse_and_run(argc, argv);
-  } catch (const std::exception& unforeseen) {  // out of memory, most likely
-    std::fprintf(stderr, "compare: %s\n", unforeseen.what());
-    return 2;
-  }
+  return shmark::reports::self.main(shmark::reports::parse_and_run, argc, argv);
 }

@@ -2,17 +2,17 @@
 // written.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
+#include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/page/page.h"
 
 namespace shmark::reports {
 namespace {
 
-constexpr int unusable = 2;
+constexpr program self("page");
 
 struct options {
   std::vector<std::string> files;
@@ -20,20 +20,15 @@ struct options {
   std::string title = "shmark";
 };
 
-int complain(const error& why) {
-  std::fprintf(stderr, "page: %s\n", why.message().c_str());
-  return unusable;
-}
-
 int run(const options& chosen) {
   std::vector<result::run> runs;
   for (const std::string& file : chosen.files) {
     auto run = result::read(result::caller_path(file));
-    if (!run) return complain(run.error());
+    if (!run) return self.complain(run.error());
     runs.push_back(std::move(*run));
   }
   const auto path = result::caller_path(chosen.out);
-  if (auto done = write_page(path, runs, chosen.title); !done) return complain(done.error());
+  if (auto done = write_page(path, runs, chosen.title); !done) return self.complain(done.error());
   std::printf("%s\n", path.c_str());
   return 0;
 }
@@ -49,7 +44,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : unusable;
+    return app.exit(wrong) == 0 ? 0 : self.unusable;
   }
   return run(chosen);
 }
@@ -58,10 +53,5 @@ int parse_and_run(int argc, char** argv) {
 }  // namespace shmark::reports
 
 int main(int argc, char** argv) {
-  try {
-    return shmark::reports::parse_and_run(argc, argv);
-  } catch (const std::exception& unforeseen) {  // out of memory, most likely
-    std::fprintf(stderr, "page: %s\n", unforeseen.what());
-    return 2;
-  }
+  return shmark::reports::self.main(shmark::reports::parse_and_run, argc, argv);
 }

@@ -15,6 +15,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/base/interrupt.h"
+#include "lib/base/program.h"
 #include "lib/base/progress_line.h"
 #include "lib/base/random.h"
 #include "lib/crew/run.h"
@@ -30,7 +31,7 @@ namespace bench = shmark::bench;
 namespace result = shmark::result;
 namespace stress = shmark::stress;
 
-constexpr int unusable = 2;
+constexpr shmark::program self("tour");
 constexpr auto page_name = "page.html";
 constexpr int repetitions = 3;
 constexpr double window_s = 0.1;
@@ -105,8 +106,8 @@ class tour {
 };
 
 int complain(const error& what) {
-  fmt::print(stderr, "tour: {}\n", what.message());
-  return what.is_environment() ? unusable : 1;
+  const int status = self.complain(what);
+  return what.is_environment() ? status : 1;
 }
 
 int write_all(const std::filesystem::path& folder, const std::array<result::run, 2>& runs) {
@@ -130,17 +131,14 @@ int run(const arguments& asked, const std::string& command) {
   std::error_code refused;
   std::filesystem::create_directories(folder, refused);
   if (refused) {
-    fmt::print(stderr, "tour: cannot make folder {}: {}; choose another with --out\n",
-               folder.string(), refused.message());
-    return unusable;
+    return self.complain(fmt::format("cannot make folder {}: {}; choose another with --out",
+                                     folder.string(), refused.message()));
   }
   if (auto possible = result::check_writable(folder / page_name); !possible) {
     return complain(possible.error());
   }
-  shmark::catch_interrupts();
-  auto owner = shmark::run::begin();
+  auto owner = shmark::begin_run(self);
   if (!owner) return complain(owner.error());
-  for (const auto& found : owner->swept()) fmt::print(stderr, "tour: {}\n", found);
 
   tour all(asked, *owner, command);
   fmt::print(
@@ -151,7 +149,7 @@ int run(const arguments& asked, const std::string& command) {
   auto attacked = measured ? all.attack() : measured;
   if (const int signal = shmark::interrupted(); signal != 0) {
     std::filesystem::remove(folder, refused);  // if it is empty
-    fmt::print(stderr, "tour: interrupted; nothing is left behind, and no page was written\n");
+    self.say("interrupted; nothing is left behind, and no page was written");
     return 128 + signal;
   }
   if (!attacked) return complain(attacked.error());
@@ -174,7 +172,7 @@ int parse_and_run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : unusable;
+    return app.exit(wrong) == 0 ? 0 : self.unusable;
   }
   std::string command = "bazel run -c opt //:tour --";
   for (int i = 1; i < argc; ++i) (command += ' ') += argv[i];
@@ -183,11 +181,4 @@ int parse_and_run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    return parse_and_run(argc, argv);
-  } catch (const std::exception& unforeseen) {  // a full disk, or no memory
-    fmt::print(stderr, "tour: {}\n", unforeseen.what());
-    return unusable;
-  }
-}
+int main(int argc, char** argv) { return self.main(parse_and_run, argc, argv); }
