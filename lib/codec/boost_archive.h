@@ -1,5 +1,6 @@
 // What Boost.Serialization's stock archives need to be codecs: stream buffers over a sink and over
-// bytes, and the border at which their exceptions end. Used by boost_binary.h and boost_text.h.
+// bytes, and the border at which their exceptions end. boost_binary.h and boost_text.h add how one
+// archive is written and read.
 #pragma once
 
 #include <boost/archive/archive_exception.hpp>
@@ -53,5 +54,32 @@ std::expected<void, error> within_border(const char* attempted, std::string_view
     return failure(errc::corrupt, attempted, codec, "serialize() threw");
   }
 }
+
+// The codec of one kind of archive. Format::save(value, streambuf) writes one, and
+// Format::load(streambuf, into) reads it; both may throw.
+template <class Format>
+class boost_archive {
+ public:
+  static constexpr codec_traits can{};
+
+  template <class T>
+  [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
+    auto done = within_border("encode", Format::name, [&] {
+      sink_streambuf stream(to);
+      Format::save(value, stream);
+    });
+    if (to.failure()) return std::unexpected(*to.failure());
+    return done;
+  }
+
+  template <class T>
+  [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
+                                                         T& into) noexcept {
+    return within_border("decode", Format::name, [&] {
+      bytes_streambuf stream(from);
+      Format::load(stream, into);
+    });
+  }
+};
 
 }  // namespace shmark::detail

@@ -10,28 +10,20 @@
 
 namespace shmark {
 
-class boost_binary {
+class boost_binary : public detail::boost_archive<boost_binary> {
  public:
   static constexpr std::string_view name = "boost_binary";
-  static constexpr codec_traits can{};
+
+ private:
+  friend detail::boost_archive<boost_binary>;
 
   template <class T>
-  [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
-    auto done = detail::within_border("encode", name, [&] {
-      detail::sink_streambuf stream(to);
-      boost::archive::binary_oarchive(stream) << value;
-    });
-    if (to.failure()) return std::unexpected(*to.failure());
-    return done;
+  static void save(const T& value, std::streambuf& to) {
+    boost::archive::binary_oarchive(to) << value;
   }
-
   template <class T>
-  [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
-                                                         T& into) noexcept {
-    return detail::within_border("decode", name, [&] {
-      detail::bytes_streambuf stream(from);
-      boost::archive::binary_iarchive(stream) >> into;
-    });
+  static void load(std::streambuf& from, T& into) {
+    boost::archive::binary_iarchive(from) >> into;
   }
 };
 static_assert(codec<boost_binary, int>);

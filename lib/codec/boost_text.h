@@ -12,36 +12,28 @@
 
 namespace shmark {
 
-class boost_text {
+class boost_text : public detail::boost_archive<boost_text> {
  public:
   static constexpr std::string_view name = "boost_text";
-  static constexpr codec_traits can{};
+
+ private:
+  friend detail::boost_archive<boost_text>;
 
   template <class T>
-  [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
-    auto done = detail::within_border("encode", name, [&] {
-      detail::sink_streambuf destination(to);
-      std::ostream stream(&destination);
-      boost::archive::text_oarchive(stream, boost::archive::no_codecvt) << value;
-    });
-    if (to.failure()) return std::unexpected(*to.failure());
-    return done;
+  static void save(const T& value, std::streambuf& to) {
+    std::ostream stream(&to);
+    boost::archive::text_oarchive(stream, boost::archive::no_codecvt) << value;
   }
-
   template <class T>
-  [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
-                                                         T& into) noexcept {
-    return detail::within_border("decode", name, [&] {
-      detail::bytes_streambuf source(from);
-      std::istream stream(&source);
-      boost::archive::text_iarchive(stream, boost::archive::no_codecvt) >> into;
-      // A number that was cut short still reads as one. The archive ends in a newline: when that
-      // is there, nothing is missing before it.
-      if (source.sgetc() != '\n') {
-        throw boost::archive::archive_exception(
-            boost::archive::archive_exception::input_stream_error);
-      }
-    });
+  static void load(std::streambuf& from, T& into) {
+    std::istream stream(&from);
+    boost::archive::text_iarchive(stream, boost::archive::no_codecvt) >> into;
+    // A number that was cut short still reads as one. The archive ends in a newline: when that is
+    // there, nothing is missing before it.
+    if (from.sgetc() != '\n') {
+      throw boost::archive::archive_exception(
+          boost::archive::archive_exception::input_stream_error);
+    }
   }
 };
 static_assert(codec<boost_text, int>);
