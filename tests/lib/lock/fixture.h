@@ -1,17 +1,26 @@
-// What tests of locks have in common: a lock in shared memory, and a process that holds it.
+// What tests of locks have in common: a lock in shared memory, a process that holds it, and one
+// that waits for it.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <array>
 #include <expected>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "lib/base/deadline.h"
+#include "lib/base/error.h"
 #include "lib/lock/lock.h"
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/steps.h"
 
 namespace shmark {
+
+inline constexpr std::array both_modes{mode::exclusive, mode::shared};
 
 // One word for what acquiring came to: "ok", "owner_died", "timed_out" and so on.
 [[nodiscard]] inline std::string outcome(const std::expected<acquired, error>& got) {
@@ -42,6 +51,22 @@ class shared_lock {
 
   support::shared<typename L::state> state_;
 };
+
+// Acquires by a new handle, and releases if it got it. Returns the outcome.
+template <lock L>
+[[nodiscard]] std::string take_and_release(const shared_lock<L>& lock, mode how = mode::exclusive,
+                                           deadline until = deadline::none()) {
+  auto handle = lock.open();
+  const auto got = handle.acquire(how, until);
+  if (got) handle.release(how);
+  return outcome(got);
+}
+
+// Whether nobody holds the lock, and nobody has died holding it.
+template <lock L>
+[[nodiscard]] bool is_free(const shared_lock<L>& lock) {
+  return take_and_release(lock) == "ok";
+}
 
 // A child that holds the lock from the end of the constructor on.
 template <lock L>
@@ -83,6 +108,43 @@ class holder {
 
   support::steps step_;
   support::shared<acquired> told_;
+  support::child process_;
+};
+
+// A child that waits for the lock, which somebody holds, from the end of the constructor on. When
+// it has got it, it calls `body`, releases the lock, and ends.
+template <lock L>
+class waiter {
+ public:
+  explicit waiter(
+      const shared_lock<L>& lock, mode how = mode::exclusive, deadline until = deadline::never(),
+      const std::function<void()>& body = [] {})
+      : process_(support::child::start([&] { ask(lock, how, until, body); })) {
+    step_.await(1);
+    process_.await_asleep();
+  }
+
+  [[nodiscard]] support::child& process() noexcept { return process_; }
+  // Returns the outcome of its waiting, when it has ended.
+  [[nodiscard]] std::string finish() {
+    EXPECT_EQ(process_.wait(), support::exited(0));
+    return std::string(told_->view());
+  }
+
+ private:
+  void ask(const shared_lock<L>& lock, mode how, deadline until,
+           const std::function<void()>& body) {
+    auto handle = lock.open();
+    step_.reach(1);
+    const auto got = handle.acquire(how, until);
+    *told_ = outcome(got);
+    if (!got) return;
+    body();
+    handle.release(how);
+  }
+
+  support::steps step_;
+  support::shared<short_text> told_;
   support::child process_;
 };
 

@@ -4,10 +4,10 @@
 #include <sched.h>
 #include <signal.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -30,17 +30,6 @@ using support::exited;
 using support::shared;
 using support::steps;
 
-constexpr std::array both_modes{mode::exclusive, mode::shared};
-
-// Whether nobody holds the lock.
-template <lock L>
-bool is_free(const shared_lock<L>& lock) {
-  auto handle = lock.open();
-  if (!handle.acquire(mode::exclusive, deadline::none())) return false;
-  handle.release(mode::exclusive);
-  return true;
-}
-
 // --- All locks.
 
 template <class L>
@@ -50,9 +39,7 @@ TYPED_TEST_SUITE(LockConformance, locks_that_exclude, name_of_lock);
 TYPED_TEST(LockConformance, IsHeldByNobodyWhenCreated) {
   for (const mode how : both_modes) {
     const shared_lock<TypeParam> lock;
-    auto handle = lock.open();
-    EXPECT_EQ(outcome(handle.acquire(how, deadline::none())), "ok");
-    handle.release(how);
+    EXPECT_EQ(take_and_release(lock, how), "ok");
   }
 }
 
@@ -73,16 +60,20 @@ struct guarded {
   std::uint64_t count;
 };
 
+void increment(guarded& what, bool yields) {
+  if (what.inside.fetch_add(1) != 0) ++what.overlaps;
+  const std::uint64_t before = what.count;
+  if (yields) sched_yield();
+  what.count = before + 1;
+  what.inside.fetch_sub(1);
+}
+
 template <lock L>
-void increment(const shared_lock<L>& lock, guarded& what, int times) {
+void increment_often(const shared_lock<L>& lock, guarded& what, int times) {
   auto handle = lock.open();
   for (int i = 0; i < times; ++i) {
     EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-    if (what.inside.fetch_add(1) != 0) ++what.overlaps;
-    const std::uint64_t before = what.count;
-    if (i % 16 == 0) sched_yield();
-    what.count = before + 1;
-    what.inside.fetch_sub(1);
+    increment(what, i % 16 == 0);
     handle.release(mode::exclusive);
   }
 }
@@ -97,7 +88,7 @@ TYPED_TEST(LockConformance, LetsOneProcessInAtATime) {
   for (int i = 0; i < processes; ++i) {
     workers.push_back(child::start([&] {
       start.meet(processes);
-      increment(lock, *what, times);
+      increment_often(lock, *what, times);
     }));
   }
   for (auto& worker : workers) EXPECT_EQ(worker.wait(), exited(0));
@@ -108,9 +99,8 @@ TYPED_TEST(LockConformance, LetsOneProcessInAtATime) {
 TYPED_TEST(LockConformance, WouldBlockWhileAnotherProcessHolds) {
   const shared_lock<TypeParam> lock;
   holder other(lock, mode::exclusive);
-  auto handle = lock.open();
   for (const mode how : both_modes) {
-    EXPECT_EQ(outcome(handle.acquire(how, deadline::none())), "would_block") << name_of(how);
+    EXPECT_EQ(take_and_release(lock, how), "would_block") << name_of(how);
   }
   EXPECT_EQ(other.release(), exited(0));
   EXPECT_TRUE(is_free(lock));
@@ -120,21 +110,13 @@ TYPED_TEST(LockConformance, HandsOverToOneThatWaits) {
   for (const mode how : both_modes) {
     const shared_lock<TypeParam> lock;
     const shared<int> value;
-    steps step;
     auto handle = lock.open();
     ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-    auto waiter = child::start([&] {
-      auto own = lock.open();
-      step.reach(1);
-      EXPECT_EQ(outcome(own.acquire(how, deadline::never())), "ok");
-      EXPECT_EQ(*value, 1) << "acquired before the release";
-      own.release(how);
-    });
-    step.await(1);
-    waiter.await_asleep();
+    waiter next(lock, how, deadline::never(),
+                [&] { EXPECT_EQ(*value, 1) << "acquired before the release"; });
     *value = 1;
     handle.release(mode::exclusive);
-    EXPECT_EQ(waiter.wait(), exited(0));
+    EXPECT_EQ(next.finish(), "ok");
   }
 }
 
@@ -142,20 +124,14 @@ TYPED_TEST(LockConformance, LetsAllThatWaitInOneAfterTheOther) {
   constexpr int processes = 4;
   const shared_lock<TypeParam> lock;
   const shared<guarded> what;
-  std::array<steps, processes> ready;
-  std::vector<child> waiters;
+  std::deque<waiter<TypeParam>> waiters;
   auto handle = lock.open();
   ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  for (auto& step : ready) {
-    waiters.push_back(child::start([&] {
-      step.reach(1);
-      increment(lock, *what, 1);
-    }));
-    step.await(1);
-    waiters.back().await_asleep();
+  for (int i = 0; i < processes; ++i) {
+    waiters.emplace_back(lock, mode::exclusive, deadline::never(), [&] { increment(*what, true); });
   }
   handle.release(mode::exclusive);
-  for (auto& waiter : waiters) EXPECT_EQ(waiter.wait(), exited(0));
+  for (auto& each : waiters) EXPECT_EQ(each.finish(), "ok");
   EXPECT_EQ(what->count, processes);
   EXPECT_EQ(what->overlaps, 0);
 }
@@ -300,27 +276,17 @@ TYPED_TEST(TimedLock, TimesOutWhileAnotherProcessHoldsAndNotBefore) {
 
 TYPED_TEST(TimedLock, IsAcquiredWhenFreeEvenIfTheDeadlineHasPassed) {
   const shared_lock<TypeParam> lock;
-  auto handle = lock.open();
   for (const mode how : both_modes) {
-    EXPECT_EQ(outcome(handle.acquire(how, deadline::after(0ms))), "ok") << name_of(how);
-    handle.release(how);
+    EXPECT_EQ(take_and_release(lock, how, deadline::after(0ms)), "ok") << name_of(how);
   }
 }
 
 TYPED_TEST(TimedLock, IsAcquiredWhenReleasedBeforeTheDeadline) {
   const shared_lock<TypeParam> lock;
   holder other(lock, mode::exclusive);
-  steps step;
-  auto waiter = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::after(1h))), "ok");
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  waiter.await_asleep();
+  waiter next(lock, mode::exclusive, deadline::after(1h));
   EXPECT_EQ(other.release(), exited(0));
-  EXPECT_EQ(waiter.wait(), exited(0));
+  EXPECT_EQ(next.finish(), "ok");
 }
 
 TYPED_TEST(TimedLock, SignalsNeitherEndNorProlongTheWait) {
@@ -359,9 +325,7 @@ TYPED_TEST(SharedLock, SharedHoldersAreThereTogether) {
   const shared_lock<TypeParam> lock;
   holder first(lock, mode::shared);
   holder second(lock, mode::shared);
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::shared, deadline::none())), "ok");
-  handle.release(mode::shared);
+  EXPECT_EQ(take_and_release(lock, mode::shared), "ok");
   EXPECT_EQ(first.release(), exited(0));
   EXPECT_EQ(second.release(), exited(0));
 }
@@ -370,29 +334,19 @@ TYPED_TEST(SharedLock, AnExclusiveHolderWaitsForTheLastSharedOne) {
   const shared_lock<TypeParam> lock;
   holder first(lock, mode::shared);
   holder second(lock, mode::shared);
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "would_block");
+  EXPECT_EQ(take_and_release(lock), "would_block");
   EXPECT_EQ(second.release(), exited(0));
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "would_block");
+  EXPECT_EQ(take_and_release(lock), "would_block");
   EXPECT_EQ(first.release(), exited(0));
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_TRUE(is_free(lock));
 }
 
 TYPED_TEST(SharedLock, AWaitingExclusiveOneGetsInAfterTheSharedOnes) {
   const shared_lock<TypeParam> lock;
   holder reader(lock, mode::shared);
-  steps step;
-  auto writer = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  writer.await_asleep();
+  waiter writer(lock);
   EXPECT_EQ(reader.release(), exited(0));
-  EXPECT_EQ(writer.wait(), exited(0));
+  EXPECT_EQ(writer.finish(), "ok");
 }
 
 TYPED_TEST(SharedLock, ReadersSeeNoHalfOfAWrite) {
@@ -442,7 +396,8 @@ TYPED_TEST(PerThreadLock, LetsOneThreadInAtATime) {
   guarded what{};
   {
     std::vector<std::jthread> workers;
-    for (int i = 0; i < threads; ++i) workers.emplace_back([&] { increment(lock, what, times); });
+    for (int i = 0; i < threads; ++i)
+      workers.emplace_back([&] { increment_often(lock, what, times); });
   }
   EXPECT_EQ(what.overlaps, 0);
   EXPECT_EQ(what.count, threads * times);

@@ -5,11 +5,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,8 +32,6 @@ using support::exited;
 using support::shared;
 using support::steps;
 
-constexpr std::array both_modes{mode::exclusive, mode::shared};
-
 // What the next to acquire hears after an exclusive holder's death.
 template <lock L>
 constexpr const char* after_a_death = L::can.reports_owner_death ? "owner_died" : "ok";
@@ -51,8 +50,7 @@ TYPED_TEST(CrashSafeLock, IsFreedWhenItsHolderIsKilled) {
     auto handle = lock.open();
     ASSERT_TRUE(handle.acquire(mode::exclusive, deadline::never())) << name_of(how);
     handle.release(mode::exclusive);
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "ok");
-    handle.release(mode::exclusive);
+    EXPECT_TRUE(is_free(lock));
   }
 }
 
@@ -60,65 +58,37 @@ TYPED_TEST(CrashSafeLock, IsFreedWhenItsHolderEndsWithoutReleasing) {
   const shared_lock<TypeParam> lock;
   holder careless(lock, mode::exclusive);
   EXPECT_EQ(careless.exit_holding(), exited(0));
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), after_a_death<TypeParam>);
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock), after_a_death<TypeParam>);
 }
 
 TYPED_TEST(CrashSafeLock, WakesTheOneThatWaitsWhenItsHolderIsKilled) {
   const shared_lock<TypeParam> lock;
   holder dead(lock, mode::exclusive);
-  steps step;
-  auto waiter = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), after_a_death<TypeParam>);
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  waiter.await_asleep();
+  waiter next(lock);
   dead.kill();
-  EXPECT_EQ(waiter.wait(), exited(0));
+  EXPECT_EQ(next.finish(), after_a_death<TypeParam>);
 }
 
 TYPED_TEST(CrashSafeLock, WakesAllThatWaitOneAfterTheOther) {
   const shared_lock<TypeParam> lock;
   holder dead(lock, mode::exclusive);
-  std::array<steps, 3> ready;
-  const shared<std::atomic<int>> told;
-  std::vector<child> waiters;
-  for (auto& step : ready) {
-    waiters.push_back(child::start([&] {
-      auto own = lock.open();
-      step.reach(1);
-      if (outcome(own.acquire(mode::exclusive, deadline::never())) == "owner_died") ++*told;
-      own.release(mode::exclusive);
-    }));
-    step.await(1);
-    waiters.back().await_asleep();
-  }
+  std::deque<waiter<TypeParam>> waiters;
+  for (int i = 0; i < 3; ++i) waiters.emplace_back(lock);
   dead.kill();
-  for (auto& waiter : waiters) EXPECT_EQ(waiter.wait(), exited(0));
-  EXPECT_EQ(*told, TypeParam::can.reports_owner_death ? 1 : 0);
+  std::map<std::string, int> outcomes;
+  for (auto& each : waiters) ++outcomes[each.finish()];
+  EXPECT_EQ(outcomes["owner_died"], TypeParam::can.reports_owner_death ? 1 : 0);
+  EXPECT_EQ(outcomes["ok"], TypeParam::can.reports_owner_death ? 2 : 3);
 }
 
 TYPED_TEST(CrashSafeLock, TheDeathOfOneThatWaitsChangesNothing) {
   const shared_lock<TypeParam> lock;
   holder other(lock, mode::exclusive);
-  steps step;
-  auto waiter = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_TRUE(own.acquire(mode::exclusive, deadline::never()));
-  });
-  step.await(1);
-  waiter.await_asleep();
-  waiter.kill();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "would_block");
+  waiter dead(lock);
+  dead.process().kill();
+  EXPECT_EQ(take_and_release(lock), "would_block");
   EXPECT_EQ(other.release(), exited(0));
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
 }
 
 TYPED_TEST(CrashSafeLock, TheDeathOfOneThatHasReleasedIsNobodysConcern) {
@@ -133,9 +103,7 @@ TYPED_TEST(CrashSafeLock, TheDeathOfOneThatHasReleasedIsNobodysConcern) {
   });
   step.await(1);
   past_holder.kill();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_TRUE(is_free(lock));
 }
 
 TYPED_TEST(CrashSafeLock, ADeadSharedHolderLeavesTheOthersTheirs) {
@@ -144,11 +112,9 @@ TYPED_TEST(CrashSafeLock, ADeadSharedHolderLeavesTheOthersTheirs) {
     holder dead(lock, mode::shared);
     holder alive(lock, mode::shared);
     dead.kill();
-    auto handle = lock.open();
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "would_block");
+    EXPECT_EQ(take_and_release(lock), "would_block");
     EXPECT_EQ(alive.release(), exited(0));
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "ok");
-    handle.release(mode::exclusive);
+    EXPECT_TRUE(is_free(lock));
   }
 }
 
@@ -213,11 +179,8 @@ TYPED_TEST(ReportingLock, TellsTheNextAndOnlyTheNext) {
   const shared_lock<TypeParam> lock;
   holder dead(lock, mode::exclusive);
   dead.kill();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died");
-  handle.release(mode::exclusive);
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "owner_died");
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
 }
 
 TYPED_TEST(ReportingLock, TellsInEitherModeAndWithEveryDeadline) {
@@ -227,11 +190,8 @@ TYPED_TEST(ReportingLock, TellsInEitherModeAndWithEveryDeadline) {
       const shared_lock<TypeParam> lock;
       holder dead(lock, mode::exclusive);
       dead.kill();
-      auto handle = lock.open();
-      EXPECT_EQ(outcome(handle.acquire(how, until)), "owner_died") << name_of(how);
-      handle.release(how);
-      EXPECT_EQ(outcome(handle.acquire(how, until)), "ok") << name_of(how);
-      handle.release(how);
+      EXPECT_EQ(take_and_release(lock, how, until), "owner_died") << name_of(how);
+      EXPECT_EQ(take_and_release(lock, how, until), "ok") << name_of(how);
     }
   }
 }
@@ -242,11 +202,9 @@ TYPED_TEST(ReportingLock, TheOneWhoWasToldHoldsIt) {
   dead.kill();
   holder told(lock, mode::exclusive);
   EXPECT_EQ(told.told(), acquired::owner_died);
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "would_block");
+  EXPECT_EQ(take_and_release(lock), "would_block");
   EXPECT_EQ(told.release(), exited(0));
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_TRUE(is_free(lock));
 }
 
 TYPED_TEST(ReportingLock, TellsAgainWhenTheOneWhoWasToldDiesToo) {
@@ -256,9 +214,7 @@ TYPED_TEST(ReportingLock, TellsAgainWhenTheOneWhoWasToldDiesToo) {
     EXPECT_EQ(dead.told(), deaths == 0 ? acquired::ok : acquired::owner_died);
     dead.kill();
   }
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died");
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "owner_died");
 }
 
 TYPED_TEST(ReportingLock, TellsAlsoAfterAStrangersMisuse) {
@@ -267,9 +223,7 @@ TYPED_TEST(ReportingLock, TellsAlsoAfterAStrangersMisuse) {
   EXPECT_EQ(child::start([&] { lock.open().release(mode::exclusive); }).wait(),
             support::killed_by(SIGABRT));
   dead.kill();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died");
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "owner_died");
 }
 
 // --- Those that are held by threads.
@@ -285,9 +239,7 @@ TYPED_TEST(DyingThreadsLock, IsFreedWhenItsThreadEndsWithoutReleasing) {
     auto own = lock.open();
     EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
   }).join();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), after_a_death<TypeParam>);
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), after_a_death<TypeParam>);
 }
 
 }  // namespace

@@ -5,12 +5,10 @@
 #include <gtest/gtest.h>
 #include <linux/futex.h>
 
-#include <array>
 #include <atomic>
 
 #include "tests/lib/lock/fixture.h"
 #include "tests/support/child.h"
-#include "tests/support/steps.h"
 
 namespace shmark {
 namespace {
@@ -18,16 +16,12 @@ namespace {
 using support::exited;
 using lock_under_test = shared_lock<robust_rw>;
 
-constexpr std::array both_modes{mode::exclusive, mode::shared};
-
 TEST(RobustRw, DoesNotReportADeadSharedHolder) {
   for (const mode how : both_modes) {
     const lock_under_test lock;
     holder dead(lock, mode::shared);
     dead.kill();
-    auto handle = lock.open();
-    EXPECT_EQ(outcome(handle.acquire(how, deadline::never())), "ok");
-    handle.release(how);
+    EXPECT_EQ(take_and_release(lock, how, deadline::never()), "ok");
   }
 }
 
@@ -41,11 +35,8 @@ TEST(RobustRw, StaysDamagedWhileThoseWhoAreToldDieInWhateverMode) {
       EXPECT_EQ(told.told(), acquired::owner_died);
       told.kill();
     }
-    auto handle = lock.open();
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died");
-    handle.release(mode::exclusive);
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-    handle.release(mode::exclusive);
+    EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "owner_died");
+    EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
   }
 }
 
@@ -69,30 +60,20 @@ TEST(RobustRw, AnUntoldSharedHoldersDeathAfterAnUneventfulWriteIsNotReported) {
   EXPECT_EQ(writer.release(), exited(0));
   holder reader(lock, mode::shared);
   reader.kill();
-  auto handle = lock.open();
-  EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  handle.release(mode::exclusive);
+  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
 }
 
 // What is left when a waiter was woken and killed before it took the lock, and another took it in
 // passing: somebody sleeps, and the word does not say so.
 TEST(RobustRw, AWaiterOfWhomTheLockDoesNotKnowAnyMoreGoesOn) {
   const lock_under_test lock;
-  support::steps step;
   auto handle = lock.open();
   ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  auto waiter = support::child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  waiter.await_asleep();
+  waiter forgotten(lock);
   auto& word = reinterpret_cast<unsigned&>(lock.state().mutex.__data.__lock);
   std::atomic_ref(word).fetch_and(~static_cast<unsigned>(FUTEX_WAITERS));
   handle.release(mode::exclusive);
-  EXPECT_EQ(waiter.wait(), exited(0));
+  EXPECT_EQ(forgotten.finish(), "ok");
 }
 
 TEST(RobustRwDeathTest, ReleasingInTheOtherModeStopsTheProgram) {

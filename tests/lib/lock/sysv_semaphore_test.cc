@@ -9,17 +9,13 @@
 #include <cerrno>
 
 #include "tests/lib/lock/fixture.h"
-#include "tests/support/child.h"
 #include "tests/support/shared.h"
-#include "tests/support/steps.h"
 
 namespace shmark {
 namespace {
 
-using support::child;
 using support::exited;
 using support::shared;
-using support::steps;
 using lock_under_test = shared_lock<sysv_semaphore>;
 
 TEST(SysvSemaphore, IsCorruptBeforeItIsMade) {
@@ -43,16 +39,9 @@ TEST(SysvSemaphore, IsNotFoundAfterItsSemaphoresWereRemoved) {
 TEST(SysvSemaphore, IsNotFoundByOneThatWaitsWhenItIsDestroyed) {
   const lock_under_test lock;
   holder other(lock, mode::exclusive);
-  steps step;
-  auto waiter = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "not_found");
-  });
-  step.await(1);
-  waiter.await_asleep();
+  waiter next(lock);
   sysv_semaphore::destroy(lock.state());
-  EXPECT_EQ(waiter.wait(), exited(0));
+  EXPECT_EQ(next.finish(), "not_found");
   EXPECT_EQ(other.release(), exited(0)) << "the holder must not suffer";
 }
 
