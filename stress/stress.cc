@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 
 #include "lib/crew/crew.h"
 #include "stress/scenario/transfer.h"
@@ -13,27 +12,22 @@
 namespace shmark::stress {
 namespace {
 
-using runner = std::expected<outcome, error> (*)(const options&, const progress_callback&,
-                                                 const run&);
-
 constexpr std::array known{
-    scenario_about{"transfer",
-                   "move money between the entries of a shared map in transactions; SIGKILL at "
-                   "random moments"},
-};
-constexpr std::array<runner, known.size()> runners{
-    [](const options& chosen, const progress_callback& tell, const run& in) {
-      return run_transfer<>(chosen, tell, in);
-    },
+    scenario{"transfer",
+             "move money between the entries of a shared map in transactions; SIGKILL at random "
+             "moments",
+             [](const options& chosen, const progress_callback& tell, const run& in) {
+               return run_transfer<>(chosen, tell, in);
+             }},
 };
 
 constexpr double seconds_max = 1e7;  // a third of a year
 constexpr double kill_gap_max_ms = 1e9;
 
-// Where the scenario is among those we know.
-std::size_t index_of(std::string_view scenario) noexcept {
-  return static_cast<std::size_t>(
-      std::distance(known.begin(), std::ranges::find(known, scenario, &scenario_about::name)));
+// Nothing if we do not know it.
+const scenario* find(std::string_view name) noexcept {
+  const auto* const found = std::ranges::find(known, name, &scenario::name);
+  return found == known.end() ? nullptr : found;
 }
 
 // "21,034".
@@ -45,10 +39,10 @@ std::string grouped(std::uint64_t number) {
 
 }  // namespace
 
-std::span<const scenario_about> scenarios() noexcept { return known; }
+std::span<const scenario> scenarios() noexcept { return known; }
 
 std::expected<void, error> check(const options& chosen) {
-  if (index_of(chosen.scenario) == known.size()) {
+  if (find(chosen.scenario) == nullptr) {
     return failure(errc::not_found, "run scenario", chosen.scenario,
                    "--list names those that there are");
   }
@@ -71,7 +65,7 @@ std::expected<void, error> check(const options& chosen) {
 std::expected<outcome, error> run_scenario(const options& chosen, const progress_callback& tell,
                                            const run& in) {
   SHMARK_RETURN_IF_ERROR(check(chosen));
-  return runners[index_of(chosen.scenario)](chosen, tell, in);
+  return find(chosen.scenario)->carry_out(chosen, tell, in);
 }
 
 std::string command_of(const options& chosen) {

@@ -25,11 +25,12 @@
 
 namespace shmark::stress {
 
-struct scenario_about {
+struct scenario {
   std::string_view name;
   std::string_view what;  // one line for --list
+  std::expected<outcome, error> (*carry_out)(const options&, const progress_callback&, const run&);
 };
-[[nodiscard]] std::span<const scenario_about> scenarios() noexcept;
+[[nodiscard]] std::span<const scenario> scenarios() noexcept;
 
 // Whether a scenario can be run with these. Errors: not_found, if there is none of that name;
 // invalid.
