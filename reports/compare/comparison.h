@@ -3,14 +3,12 @@
 // The decision is coarse on purpose: two launches of one program on a shared machine differ by
 // about 4 % (their memory lies elsewhere, neighbours are busy), so a ratio below the threshold says
 // nothing. A benchmark counts as
-//   regressed     if the ratio of its medians is above the threshold, and, with three repetitions
-//   or
-//                 more on each side, even the candidate's fastest is slower than the baseline's
-//                 slowest;
+//   regressed     if the ratio of its medians is above the threshold, and, with three or more
+//                 repetitions on each side, even the candidate's fastest is slower than the
+//                 baseline's slowest;
 //   improved      likewise the other way round;
 //   inconclusive  if the ratio is beyond the threshold but the ranges of the repetitions overlap,
-//   or
-//                 if a time is missing;
+//                 or if a time is missing;
 //   unchanged     otherwise.
 // With fewer repetitions the ratio alone decides, and the row says "few samples".
 // A stress scenario is regressed if it passed in the baseline and did not in the candidate; its
