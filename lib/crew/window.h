@@ -62,8 +62,8 @@ struct window_control {
 
 // How often a worker looks whether its time is up.
 enum class stop_check {
-  every_operation,  // costs about 0.3 ns an operation
-  every_sample,     // once in time_every operations: for operations of a few ns
+  every_operation,  // a load and a branch for each
+  every_sample,     // once in time_every operations: for those that cost little more
 };
 
 // A worker's side.

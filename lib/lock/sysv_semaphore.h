@@ -7,7 +7,8 @@
 //   exclusive  wait readers = 0, wait writers = 0, writers + 1
 //   shared     wait writers = 0, readers + 1
 //
-// Every call enters the kernel (about 0.4 µs). A steady stream of readers starves a writer.
+// Every call enters the kernel, even if the lock is free. A steady stream of readers starves a
+// writer.
 //
 // What survives a crash: the lock is freed when its holder's process ends; the next holder is not
 // told, so what it guards must tell by itself (a store does). SEM_UNDO goes by process: a thread

@@ -1,12 +1,12 @@
 // The clock that single operations are timed with.
 //
 // ticks() is the processor's time stamp counter where that runs at a constant rate in all its
-// states, else CLOCK_MONOTONIC. Reading it takes about 10 or 28 ns, which is more than many
-// operations take: hence only some operations are timed, and probe_ns() says what a timed one
-// includes.
+// states, else CLOCK_MONOTONIC. Reading it takes longer than many operations do (see
+// bazel run -c opt //bench -- --benchmark_filter=Limit): hence only some operations are timed, and
+// probe_ns() says what a timed one includes.
 //
-// Thread and process safety: all functions may be called at any time. Ticks of two cores agree to
-// within about 100 ns; take differences on one.
+// Thread and process safety: all functions may be called at any time. Ticks of two cores need not
+// agree: take differences on one.
 #pragma once
 
 #include <cstdint>

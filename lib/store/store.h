@@ -80,7 +80,7 @@ constexpr auto removal_patience = std::chrono::seconds(10);
 
 struct store_options {
   std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; 256 to 2^60
-  bool has_checksum = true;     // verify contents at each read: about 0.2 ns a byte
+  bool has_checksum = true;     // verify contents before decoding; costs time for each byte
 };
 
 template <named_segment Segment, lock Lock>
