@@ -124,8 +124,10 @@ result::entry to_entry(const options& chosen, const outcome& done) {
       .iterations = seen.operations(),
       .real_time = done.elapsed_s * 1e9 / operations,
       .cpu_time = done.cpu_s * 1e9 / operations,
-      .stress = result::stress_outcome{
-          .verdict = done.verdict(), .seed = chosen.seed, .command = command_of(chosen)}};
+      .stress = result::stress_outcome{.verdict = done.verdict(),
+                                       .seed = chosen.seed,
+                                       .command = command_of(chosen),
+                                       .findings = done.findings}};
   entry.counters = {{"operations", number(seen.operations())},
                     {"transfers", number(seen.transfers)},
                     {"reads", number(seen.reads)},

@@ -236,6 +236,16 @@ void read_times(const node& from, entry& entry) {
   unit.require(std::ranges::find(units, entry.time_unit) != units.end(), "ns, us, ms or s");
 }
 
+stress_outcome stress_of(const node& from) {
+  stress_outcome stress{.verdict = from.at("verdict").word<verdict_kind>(),
+                        .seed = from.at("seed").count(),
+                        .command = from.at("command").text()};
+  if (from.has("findings")) {
+    for (const node& each : from.at("findings").elements()) stress.findings.push_back(each.text());
+  }
+  return stress;
+}
+
 entry entry_of(const node& from) {
   entry entry;
   entry.name = from.at("name").text();
@@ -254,11 +264,7 @@ entry entry_of(const node& from) {
   }
   read_times(from, entry);
   entry.label = text_or(from, "label", "");
-  if (from.has("verdict")) {
-    entry.stress = stress_outcome{.verdict = from.at("verdict").word<verdict_kind>(),
-                                  .seed = from.at("seed").count(),
-                                  .command = from.at("command").text()};
-  }
+  if (from.has("verdict")) entry.stress = stress_of(from);
   read_counters(from.value(), entry);
   if (from.has("shmark")) read_samples(from.at("shmark"), entry);
   return entry;

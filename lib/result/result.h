@@ -116,7 +116,8 @@ struct histogram {
 struct stress_outcome {
   verdict_kind verdict = verdict_kind::undecided;
   std::uint64_t seed = 0;
-  std::string command{};  // repeats this scenario with these parameters and this seed
+  std::string command{};                // repeats this scenario with these parameters and this seed
+  std::vector<std::string> findings{};  // a sentence for each, of what went wrong; may be cut short
   bool operator==(const stress_outcome&) const = default;
 };
 

@@ -78,6 +78,7 @@ void add_stress(json& out, const stress_outcome& stress) {
   out["verdict"] = detail::word(stress.verdict);
   out["seed"] = stress.seed;
   out["command"] = stress.command;
+  if (!stress.findings.empty()) out["findings"] = stress.findings;
 }
 
 void add_samples(json& out, const entry& entry) {

@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "reports/page/sections.h"
 #include "reports/text.h"
@@ -81,6 +85,26 @@ std::string heading_of(const series& one) {
   return heading;
 }
 
+// What the checkers of all its entries found.
+void add_findings(document& to, const page_run& run, const series& one) {
+  constexpr std::size_t shown_max = 20;  // the first ones tell the most
+  std::vector<std::string_view> found;
+  for (const result::entry& entry : run.run->entries) {
+    if (entry.name != one.name || !entry.stress) continue;
+    found.insert(found.end(), entry.stress->findings.begin(), entry.stress->findings.end());
+  }
+  if (found.empty()) return;
+  to.add_html("<p>What was found:</p>\n<ul class=\"findings\">\n");
+  for (std::size_t i = 0; i < std::min(found.size(), shown_max); ++i) {
+    to.add_html("<li>" + escape_html(found[i]) + "</li>\n");
+  }
+  to.add_html("</ul>\n");
+  if (found.size() > shown_max) {
+    to.add_html(fmt::format("<p class=\"note\">{} more are in the result file.</p>\n",
+                            found.size() - shown_max));
+  }
+}
+
 void add_panel(document& to, const page_run& run, const series& one) {
   to.add_html(fmt::format("<article class=\"stress {}\">\n<h3>{} {}</h3>\n<p>{}</p>\n",
                           name_of(*one.verdict), badge(*one.verdict), escape_html(heading_of(one)),
@@ -88,6 +112,7 @@ void add_panel(document& to, const page_run& run, const series& one) {
   if (!one.failure.empty()) {
     to.add_html("<p class=\"failure\">" + escape_html(one.failure) + "</p>\n");
   }
+  add_findings(to, run, one);
   add_numbers(to, one, work, false);
   add_numbers(to, one, damage, true);
   to.add_html("<p>To repeat it:</p>\n");

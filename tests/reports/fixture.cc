@@ -95,7 +95,9 @@ result::run stress_run(result::verdict_kind verdict) {
                    {"stuck", 0},
                    {"leaked", 0}},
       .stress = result::stress_outcome{
-          verdict, 7, "bazel run -c opt //stress -- --scenario=transfer --workers=8 --seed=7"}};
+          .verdict = verdict,
+          .seed = 7,
+          .command = "bazel run -c opt //stress -- --scenario=transfer --workers=8 --seed=7"}};
   return {context(result::run_kind::stress), {entry}};
 }
 

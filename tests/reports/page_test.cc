@@ -156,6 +156,26 @@ TEST(Page, ShowsAStressRunsVerdictNumbersAndHowToRepeatIt) {
   EXPECT_TRUE(contains(page_of(lossy), "<div class=\"number bad\"><dt>lost</dt><dd>3</dd>"));
 }
 
+TEST(Page, SaysWhatAStressRunsCheckersFound) {
+  auto run = fixture::stress_run(verdict_kind::failed);
+  EXPECT_FALSE(contains(page_of(run), "What was found"));
+  run.entries[0].stress->findings = {"worker 3 read a torn value", "left behind: /dev/shm/<x>"};
+  const auto text = page_of(run);
+  EXPECT_TRUE(contains(text, "<li>worker 3 read a torn value</li>"));
+  EXPECT_TRUE(contains(text, "<li>left behind: /dev/shm/&lt;x&gt;</li>"));
+  EXPECT_FALSE(contains(text, "more are in the result file"));
+}
+
+TEST(Page, ShowsOnlyTheFirstOfVeryManyFindings) {
+  auto run = fixture::stress_run(verdict_kind::failed);
+  for (int i = 0; i < 1000; ++i) {
+    run.entries[0].stress->findings.push_back("finding " + std::to_string(i));
+  }
+  const auto text = page_of(run);
+  EXPECT_EQ(count_of(text, "<li>finding "), 20u);
+  EXPECT_TRUE(contains(text, "<p class=\"note\">980 more are in the result file.</p>"));
+}
+
 TEST(Page, SaysThatNothingWasLostOnlyAfterAPass) {
   const char* claim = "nothing was lost, torn, stuck or leaked";
   EXPECT_TRUE(contains(page_of(fixture::stress_run(verdict_kind::passed)), claim));
@@ -216,6 +236,7 @@ run hostile_run(const std::string& text) {
   stress.name = "Stress/scenario:" + text;
   stress.error_message = text;
   stress.stress->command = text;
+  stress.stress->findings = {text};
   run.entries.push_back(stress);
   for (const char* begin : {"Lock/mode:exclusive/procs:1/lock:", "Lock/lock:x/procs:1/mode:",
                             "Codec/shape:flat/op:encode/codec:", "Codec/codec:x/op:encode/shape:",

@@ -9,6 +9,7 @@
 #include "lib/codec/boost_binary.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/sysv.h"
+#include "stress/stress.h"
 #include "tests/stress/mutants.h"
 
 namespace shmark {
@@ -110,6 +111,9 @@ TEST(TransferChecker, FindsATornRead) {
   EXPECT_EQ(done.verdict(), verdict_kind::failed);
   EXPECT_GT(done.seen.torn, 0U) << told(done);
   EXPECT_FALSE(done.findings.empty());
+  const auto entry = stress::to_entry({}, done);
+  ASSERT_TRUE(entry.stress);
+  EXPECT_EQ(entry.stress->findings, done.findings);
 }
 
 TEST(TransferChecker, FindsATornReadOfAStoreWithChecksums) {

@@ -83,9 +83,11 @@ entry stress_entry() {
           .iterations = 1000,
           .real_time = 812,
           .counters = {{"kills", 42}, {"lost", 0}},
-          .stress = stress_outcome{.verdict = verdict_kind::vacuous,
-                                   .seed = std::numeric_limits<std::uint64_t>::max(),
-                                   .command = "stress --seed=18446744073709551615"}};
+          .stress = stress_outcome{
+              .verdict = verdict_kind::vacuous,
+              .seed = std::numeric_limits<std::uint64_t>::max(),
+              .command = "stress --seed=18446744073709551615",
+              .findings = {"worker 1 read a \"torn\" value", "left behind: /dev/shm/a <b>"}}};
 }
 
 run full_run() {
@@ -122,6 +124,16 @@ TEST_F(Result, ReadsBackWhatItWrote) {
   const auto again = read(file("out.json"));
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ(*again, written);
+}
+
+// As of a run that found nothing, and from a version that did not write them.
+TEST_F(Result, ReadsStressEntriesWithoutFindings) {
+  auto document = nlohmann::json::parse(to_json(full_run()));
+  EXPECT_EQ(document["benchmarks"][1].erase("findings"), 1u);
+  const auto run = read(save(document.dump()));
+  ASSERT_TRUE(run) << run.error().message();
+  EXPECT_TRUE(run->entries[1].stress->findings.empty());
+  EXPECT_FALSE(nlohmann::json::parse(to_json(*run))["benchmarks"][1].contains("findings"));
 }
 
 TEST_F(Result, LeavesNothingBesideTheFile) {
@@ -231,6 +243,8 @@ TEST_F(Result, NamesTheKeyThatIsMissingOrWrong) {
          "benchmarks[0].shmark.histogram.buckets[1][0] is 8, not above the bucket before");
   expect("/benchmarks/1/verdict", "ok", "benchmarks[1].verdict is \"ok\"");
   expect("/benchmarks/1/command", gone, "benchmarks[1].command is missing");
+  expect("/benchmarks/1/findings", "torn", "benchmarks[1].findings is a string, not an array");
+  expect("/benchmarks/1/findings/1", 7, "benchmarks[1].findings[1] is 7, not a string");
   expect("/context/cpu_scaling_enabled", 1, "context.cpu_scaling_enabled is 1, not true or false");
   expect("/context/shmark/kind", "party", "context.shmark.kind is \"party\"");
   expect("/context/shmark/machine/cores", gone, "context.shmark.machine.cores is missing");
