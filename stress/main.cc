@@ -46,7 +46,8 @@ void declare(CLI::App& app, arguments& to) {
   app.add_flag("--list", to.lists, "name the scenarios and run nothing");
   app.footer(
       "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no kill landed inside "
-      "an operation);\n2 unusable input; 130 after Ctrl-C.");
+      "an operation, or\nno two operations overlapped, as with one worker); 2 unusable input; 130 "
+      "after Ctrl-C.");
 }
 
 int list() {

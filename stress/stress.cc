@@ -37,6 +37,22 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
+// Why the verdict is what it is, where that does not go without saying.
+std::string_view reason(const outcome& done) {
+  switch (done.verdict()) {
+    case result::verdict_kind::passed:
+    case result::verdict_kind::failed:
+      return "";
+    case result::verdict_kind::undecided:
+      return done.interrupted ? " (interrupted)" : " (nobody completed an operation)";
+    case result::verdict_kind::vacuous:
+      if (done.seen.overlapped != 0) return " (no kill landed inside an operation)";
+      if (done.seen.kills_in_operation != 0) return " (no two operations overlapped)";
+      return " (no kill landed inside an operation, and no two operations overlapped)";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::span<const scenario> scenarios() noexcept { return known; }
@@ -90,6 +106,8 @@ std::string summary(const options& chosen, const outcome& done) {
   line("  inside an operation", seen.kills_in_operation);
   line("  while holding the lock", seen.kills_holding);
   line("recoveries after a dead writer", seen.recoveries);
+  line("operations", seen.operations());
+  line("  that overlapped with another's", seen.overlapped);
   line("transfers", seen.transfers);
   line("reads", seen.reads);
   line("lost transfers", seen.lost);
@@ -98,19 +116,7 @@ std::string summary(const options& chosen, const outcome& done) {
   line("workers that ended by themselves", seen.died);
   line("objects left behind", seen.leaked);
   for (const auto& finding : done.findings) text += fmt::format("found: {}\n", finding);
-  const char* why = "";
-  switch (done.verdict()) {
-    case result::verdict_kind::passed:
-    case result::verdict_kind::failed:
-      break;
-    case result::verdict_kind::undecided:
-      why = done.interrupted ? " (interrupted)" : " (nobody completed an operation)";
-      break;
-    case result::verdict_kind::vacuous:
-      why = " (no kill landed inside an operation)";
-      break;
-  }
-  text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), why);
+  text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), reason(done));
   text += fmt::format("repeat:  {}\n", command_of(chosen));
   return text;
 }
@@ -131,6 +137,7 @@ result::entry to_entry(const options& chosen, const outcome& done) {
   entry.counters = {{"operations", number(seen.operations())},
                     {"transfers", number(seen.transfers)},
                     {"reads", number(seen.reads)},
+                    {"overlapped", number(seen.overlapped)},
                     {"kills", number(seen.kills)},
                     {"kills_in_operation", number(seen.kills_in_operation)},
                     {"kills_holding", number(seen.kills_holding)},

@@ -43,7 +43,8 @@ enum class sanitizer_kind : std::uint8_t { none, address, thread };
 enum class worker_kind : std::uint8_t { processes, threads };
 
 // What a stress run's checkers concluded. undecided: a checker could not tell. vacuous: no kill
-// landed inside an operation, so that nothing was put to the test. Neither is a pass.
+// landed inside an operation, or no two operations overlapped, so that nothing was put to the test.
+// Neither is a pass.
 enum class verdict_kind : std::uint8_t { passed, failed, undecided, vacuous };
 
 [[nodiscard]] std::string_view name_of(run_kind kind) noexcept;

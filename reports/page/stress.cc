@@ -25,6 +25,7 @@ struct known_count {
 constexpr known_count work[] = {{"operations", "operations"},
                                 {"transfers", "transfers"},
                                 {"reads", "reads"},
+                                {"overlapped", "overlapped with another's"},
                                 {"kills", "workers killed"},
                                 {"kills_in_operation", "inside an operation"},
                                 {"kills_holding", "while holding a lock"},
@@ -36,8 +37,23 @@ constexpr known_count damage[] = {{"lost", "lost"},
                                   {"died", "ended by themselves"},
                                   {"leaked", "leaked"}};
 
-std::string_view meaning(verdict_kind verdict) {
-  switch (verdict) {
+// What the run lacked that a vacuous entry came of.
+std::string_view what_was_missing(const page_run& run, const series& one) {
+  bool kills = false;
+  bool overlap = false;
+  for (const result::entry& entry : run.run->entries) {
+    if (entry.name != one.name || !entry.stress) continue;
+    if (entry.stress->verdict != verdict_kind::vacuous) continue;
+    kills = kills || entry.counter("kills_in_operation") == 0.0;
+    overlap = overlap || entry.counter("overlapped") == 0.0;
+  }
+  if (kills && overlap)
+    return "No kill landed inside an operation, and no two operations overlapped";
+  return overlap ? "No two operations overlapped" : "No kill landed inside an operation";
+}
+
+std::string meaning(const page_run& run, const series& one) {
+  switch (*one.verdict) {
     case verdict_kind::passed:
       return "All checks held while workers were being killed.";
     case verdict_kind::failed:
@@ -45,9 +61,9 @@ std::string_view meaning(verdict_kind verdict) {
     case verdict_kind::undecided:
       return "A check could not be decided. This is not a pass: repeat it.";
     case verdict_kind::vacuous:
-      return "No kill landed inside an operation, so nothing was tested. This is not a pass: run "
-             "it "
-             "longer or with more workers.";
+      return fmt::format(
+          "{}, so nothing was tested. This is not a pass: run it longer or with more workers.",
+          what_was_missing(run, one));
   }
   return "";
 }
@@ -108,7 +124,7 @@ void add_findings(document& to, const page_run& run, const series& one) {
 void add_panel(document& to, const page_run& run, const series& one) {
   to.add_html(fmt::format("<article class=\"stress {}\">\n<h3>{} {}</h3>\n<p>{}</p>\n",
                           name_of(*one.verdict), badge(*one.verdict), escape_html(heading_of(one)),
-                          meaning(*one.verdict)));
+                          meaning(run, one)));
   if (!one.failure.empty()) {
     to.add_html("<p class=\"failure\">" + escape_html(one.failure) + "</p>\n");
   }

@@ -30,6 +30,7 @@ struct options {
 struct counts {
   std::uint64_t transfers = 0;  // acknowledged
   std::uint64_t reads = 0;
+  std::uint64_t overlapped = 0;  // of both: those begun while another worker was inside one
   std::uint64_t kills = 0;
   std::uint64_t kills_in_operation = 0;  // of these; those holding the lock included
   std::uint64_t kills_holding = 0;       // of these
@@ -47,7 +48,7 @@ struct counts {
 };
 
 // failed: something was found. undecided: the run was cut short, or nothing was done. vacuous: no
-// kill landed inside an operation.
+// kill landed inside an operation, or no two operations overlapped.
 [[nodiscard]] result::verdict_kind verdict_of(const counts& seen, bool interrupted) noexcept;
 
 struct outcome {

@@ -75,6 +75,7 @@ class supervisor {
     for (const auto& log : logs_.all()) {
       counts().transfers += log.transfers.load();
       counts().reads += log.reads.load();
+      counts().overlapped += log.overlapped.load();
       counts().lost += log.lost.load();
       counts().torn += log.torn.load();
       if (!log.found().empty()) note(std::string(log.found()));
@@ -97,6 +98,7 @@ class supervisor {
   std::expected<void, error> start(int worker) {
     const std::uint64_t life = lives_[static_cast<std::size_t>(worker)]++;
     logs_.of(worker).doing.store(phase::idle);
+    logs_.of(worker).doomed.store(0);  // not before: the predecessor's mark must not count
     killed_[static_cast<std::size_t>(worker)] = false;
     SHMARK_RETURN_IF_ERROR(
         crew_->start(worker, [this, worker, life] { return body_(worker, life); }));
@@ -143,7 +145,10 @@ class supervisor {
   void kill_one() noexcept {
     const int victim = killer_.victim(chosen_.workers);
     std::vector<bool>::reference killed = killed_[static_cast<std::size_t>(victim)];
-    if (!killed && crew_->running(victim)) crew_->signal(victim, SIGKILL);
+    if (!killed && crew_->running(victim)) {
+      logs_.of(victim).doomed.store(1);
+      crew_->signal(victim, SIGKILL);
+    }
     killed = true;
   }
 

@@ -63,6 +63,7 @@ class teller {
   }
 
  private:
+  [[nodiscard]] int index() const noexcept { return static_cast<int>(index_); }
   [[nodiscard]] numbers_of_changes numbers() const noexcept {
     return {.acknowledged = log_->acknowledged.load(), .intended = log_->intended.load()};
   }
@@ -83,20 +84,20 @@ class teller {
   }
 
   bool check() {
-    log_->doing.store(phase::in_operation, std::memory_order_release);
+    const bool overlaps = logs_->enter_operation(index());
     const auto seen = bank_.read();
     if (!seen) return tolerate(seen.error());
-    if (is_whole(**seen)) log_->add(log_->reads);
+    if (is_whole(**seen)) count(log_->reads, overlaps);
     return true;
   }
 
   bool transfer() {
-    log_->doing.store(phase::in_operation, std::memory_order_release);
-    if (const auto done = transact(); !done) return tolerate(done.error());
+    const bool overlaps = logs_->enter_operation(index());
+    if (const auto done = transact(overlaps); !done) return tolerate(done.error());
     return true;
   }
 
-  std::expected<void, error> transact() {
+  std::expected<void, error> transact(bool overlaps) {
     const std::uint64_t number = log_->acknowledged.load() + 1;
     {
       SHMARK_ASSIGN_OR_RETURN(auto change, bank_.transact());
@@ -108,8 +109,13 @@ class teller {
       SHMARK_RETURN_IF_ERROR(change.commit());
     }
     log_->acknowledged.store(number, std::memory_order_release);
-    log_->add(log_->transfers);
+    count(log_->transfers, overlaps);
     return {};
+  }
+
+  void count(std::atomic<std::uint64_t>& operations, bool overlaps) noexcept {
+    log_->add(operations);
+    if (overlaps) log_->add(log_->overlapped);
   }
 
   class holding_mark {

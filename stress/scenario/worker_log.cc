@@ -26,6 +26,17 @@ std::expected<worker_logs, error> worker_logs::create(int workers) {
   return made;
 }
 
+bool worker_logs::enter_operation(int worker) const noexcept {
+  of(worker).doing.store(phase::in_operation);
+  for (int i = 1; i < workers_; ++i) {
+    const auto& other = of((worker + i) % workers_);
+    // In this order, and sequentially consistent: whoever is not doomed now, with our mark up, is
+    // alive now. So if its mark is up, it either was already, or went up by its own hand since.
+    if (other.doomed.load() == 0 && other.doing.load() != phase::idle) return true;
+  }
+  return false;
+}
+
 std::atomic<std::uint32_t>& worker_logs::wish() const noexcept {
   return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.bytes().data());
 }

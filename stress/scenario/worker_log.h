@@ -28,10 +28,14 @@ enum class phase : std::uint32_t {
 
 struct alignas(64) worker_log {
   std::atomic<phase> doing;
+  // Set by the supervisor before it sends the signal that kills, since what the dead was doing
+  // stays there to be read; cleared for the successor, once `doing` is.
+  std::atomic<std::uint32_t> doomed;
   std::atomic<std::uint64_t> intended;      // see checker/history.h
   std::atomic<std::uint64_t> acknowledged;  //
   std::atomic<std::uint64_t> transfers;
   std::atomic<std::uint64_t> reads;
+  std::atomic<std::uint64_t> overlapped;  // transfers and reads, by enter_operation()
   std::atomic<std::uint64_t> lost;
   std::atomic<std::uint64_t> torn;
   std::atomic<std::uint32_t> has_finding;
@@ -65,6 +69,13 @@ class worker_logs {
   [[nodiscard]] worker_log& of(int worker) const noexcept {
     return all()[static_cast<std::size_t>(worker)];
   }
+  // Marks this worker as inside an operation; true if another one is inside one as well. That one
+  // is alive: a mark that a killed worker left up does not count, nor does that of one that is
+  // about to be killed. Of two operations that overlap, the one that began later finds out; if
+  // they begin at once, at least one does. Costs a look at each worker's log, up to the first
+  // that is inside one.
+  [[nodiscard]] bool enter_operation(int worker) const noexcept;
+
   // Of all workers together.
   [[nodiscard]] std::uint64_t transfers() const noexcept { return sum(&worker_log::transfers); }
   [[nodiscard]] std::uint64_t reads() const noexcept { return sum(&worker_log::reads); }

@@ -176,6 +176,20 @@ TEST(Page, ShowsOnlyTheFirstOfVeryManyFindings) {
   EXPECT_TRUE(contains(text, "<p class=\"note\">980 more are in the result file.</p>"));
 }
 
+TEST(Page, SaysWhyAStressRunWasVacuous) {
+  auto run = fixture::stress_run(verdict_kind::vacuous);
+  auto& counters = run.entries[0].counters;
+  counters["overlapped"] = 0;
+  EXPECT_TRUE(contains(page_of(run), "<p>No two operations overlapped, so nothing was tested."));
+  counters["kills_in_operation"] = 0;
+  EXPECT_TRUE(contains(page_of(run),
+                       "<p>No kill landed inside an operation, and no two operations overlapped,"));
+  counters["overlapped"] = 7;
+  EXPECT_TRUE(contains(page_of(run), "<p>No kill landed inside an operation, so"));
+  counters.erase("overlapped");  // a file from before it was counted
+  EXPECT_TRUE(contains(page_of(run), "<p>No kill landed inside an operation, so"));
+}
+
 TEST(Page, SaysThatNothingWasLostOnlyAfterAPass) {
   const char* claim = "nothing was lost, torn, stuck or leaked";
   EXPECT_TRUE(contains(page_of(fixture::stress_run(verdict_kind::passed)), claim));

@@ -4,19 +4,24 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
 #include <set>
 #include <vector>
 
+#include "lib/base/process.h"
 #include "stress/checker/history.h"
 #include "stress/checker/leaks.h"
 #include "stress/checker/progress.h"
 #include "stress/fault/killer.h"
 #include "stress/scenario/bank.h"
 #include "stress/scenario/scenario.h"
+#include "stress/scenario/supervisor.h"
+#include "stress/scenario/worker_log.h"
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 
@@ -92,13 +97,20 @@ TEST_F(Bank, IsTornWhenTheSerialNumberDoesNotCountTheTransfers) {
   EXPECT_FALSE(is_whole(11));
 }
 
-TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndNothingWasFound) {
-  const counts good{.transfers = 5, .reads = 5, .kills = 2, .kills_in_operation = 1};
+TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndOverlappedAndNothingWasFound) {
+  const counts good{
+      .transfers = 5, .reads = 5, .overlapped = 1, .kills = 2, .kills_in_operation = 1};
   EXPECT_EQ(verdict_of(good, false), passed);
   EXPECT_EQ(verdict_of(good, true), undecided);
   counts seen = good;
   seen.kills_in_operation = 0;
   EXPECT_EQ(verdict_of(seen, false), vacuous);
+  seen.overlapped = 0;
+  EXPECT_EQ(verdict_of(seen, false), vacuous);
+  seen = good;
+  seen.overlapped = 0;
+  EXPECT_EQ(verdict_of(seen, false), vacuous);
+  EXPECT_EQ(verdict_of(seen, true), undecided);
   seen = good;
   seen.transfers = seen.reads = 0;
   EXPECT_EQ(verdict_of(seen, false), undecided);
@@ -112,6 +124,71 @@ TEST(Verdict, IsFailedWhateverElseHappenedOnceSomethingWasFound) {
     EXPECT_EQ(verdict_of(seen, false), failed);
     EXPECT_EQ(verdict_of(seen, true), failed);
   }
+}
+
+class Overlap : public ::testing::Test {
+ protected:
+  worker_logs logs_ = *worker_logs::create(3);
+};
+
+TEST_F(Overlap, IsSeenByWhoeverEntersAnOperationWhileAnotherIsInsideOne) {
+  EXPECT_FALSE(logs_.enter_operation(1));
+  EXPECT_FALSE(logs_.enter_operation(1));  // its own mark is none of another's
+  EXPECT_TRUE(logs_.enter_operation(0));
+  EXPECT_TRUE(logs_.enter_operation(2));
+  logs_.of(0).doing = phase::idle;
+  logs_.of(1).doing = phase::holding;
+  logs_.of(2).doing = phase::idle;
+  EXPECT_TRUE(logs_.enter_operation(2));
+  logs_.of(1).doing = phase::idle;
+  EXPECT_FALSE(logs_.enter_operation(2));
+}
+
+TEST_F(Overlap, IsNotSeenOfTheDoomed) {
+  logs_.of(1).doing = phase::in_operation;
+  logs_.of(1).doomed = 1;
+  EXPECT_FALSE(logs_.enter_operation(0));
+  EXPECT_TRUE(logs_.enter_operation(2));  // of worker 0
+}
+
+TEST_F(Overlap, IsNeverThatOfALoneWorker) {
+  const auto logs = *worker_logs::create(1);
+  EXPECT_FALSE(logs.enter_operation(0));
+}
+
+// The first worker is killed again and again with its mark up, and the second looks whether it sees
+// that. Where the first has been dead all the while, it must not.
+TEST(OverlapUnderSupervision, IsNotSeenOfADeadWorkersMark) {
+  const auto logs = *worker_logs::create(2);
+  const support::shared<std::atomic<pid_t>> first;
+  const support::shared<std::atomic<int>> looks_at_the_dead;
+  const support::shared<std::atomic<int>> wrong;
+  const auto is_dead = [](pid_t process) { return process_state(process) == 'Z'; };
+  const worker_body body = [&](int worker, std::uint64_t) {
+    if (worker == 0) {
+      logs.of(0).doing = phase::in_operation;
+      *first = getpid();
+      while (!logs.stopped()) logs.of(0).add(logs.of(0).transfers);
+      return 0;
+    }
+    while (!logs.stopped()) {
+      logs.of(1).add(logs.of(1).reads);
+      const pid_t other = *first;
+      if (other == 0 || !is_dead(other)) continue;
+      const bool overlaps = logs.enter_operation(1);
+      logs.of(1).doing = phase::idle;
+      if (!is_dead(other)) continue;  // it has a successor, perhaps
+      if (overlaps) ++*wrong;
+      if (++*looks_at_the_dead == 20) logs.stop();
+    }
+    return 0;
+  };
+  const options chosen{.workers = 2, .seconds = 600, .seed = 1, .kill_gap_ms = 0.2};
+  const auto done = supervise(chosen, logs, body, {});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->seen.seen.faultless());
+  EXPECT_GE(*looks_at_the_dead, 20);
+  EXPECT_EQ(*wrong, 0);
 }
 
 TEST(ProgressWatch, NoticesWhenNothingHasBeenCompletedForLongerThanItsPatience) {

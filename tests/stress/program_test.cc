@@ -143,7 +143,8 @@ TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   EXPECT_EQ(entry.stress->verdict, result::verdict_kind::passed);
   EXPECT_EQ(entry.stress->seed, 7U);
   EXPECT_EQ(entry.stress->command, command);
-  for (const char* name : {"operations", "transfers", "reads", "kills", "kills_in_operation"}) {
+  for (const char* name :
+       {"operations", "transfers", "reads", "overlapped", "kills", "kills_in_operation"}) {
     EXPECT_GT(entry.counter(name).value_or(0), 0) << name;
   }
   for (const char* name : {"lost", "torn", "stuck", "died", "leaked"}) {
@@ -154,8 +155,16 @@ TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
 
 TEST_F(StressProgram, EndsWith1WhenNoKillCouldLand) {
   EXPECT_EQ(run({"--workers=2", "--seconds=0.2", "--kill_gap_ms=0"}), exited(1));
-  EXPECT_TRUE(contains(out(), "verdict: vacuous")) << out();
+  EXPECT_TRUE(contains(out(), "verdict: vacuous (no kill landed inside an operation)")) << out();
   EXPECT_TRUE(contains(out(), "--kill_gap_ms=0")) << out();
+}
+
+TEST_F(StressProgram, EndsWith1WhenNoTwoOperationsOverlapped) {
+  EXPECT_EQ(run({"--workers=1", "--seconds=1"}), exited(1));
+  EXPECT_TRUE(contains(out(), "verdict: vacuous (no two operations overlapped)")) << out();
+  EXPECT_EQ(run({"--workers=1", "--seconds=0.2", "--kill_gap_ms=0"}), exited(1));
+  EXPECT_TRUE(contains(out(), "(no kill landed inside an operation, and no two operations "))
+      << out();
 }
 
 TEST_F(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {

@@ -64,6 +64,8 @@ TYPED_TEST(Transfer, PassesWhileWorkersAreKilled) {
   EXPECT_GT(done.seen.recoveries, 0U);
   EXPECT_GT(done.seen.transfers, 0U);
   EXPECT_GT(done.seen.reads, 0U);
+  EXPECT_GT(done.seen.overlapped, 0U);
+  EXPECT_LE(done.seen.overlapped, done.seen.operations());
 }
 
 TYPED_TEST(Transfer, PassesWithAValueThatFitsTheStoresBuffers) {
@@ -78,6 +80,15 @@ TYPED_TEST(Transfer, IsVacuousWhenNobodyIsKilled) {
   EXPECT_EQ(done.verdict(), verdict_kind::vacuous) << told(done);
   EXPECT_EQ(done.seen.kills, 0U);
   EXPECT_GT(done.seen.operations(), 0U);
+}
+
+TYPED_TEST(Transfer, IsVacuousWhenAWorkerIsAlone) {
+  const auto done = run_on<TypeParam>(
+      {.workers = 1, .seconds = long_s, .seed = 5, .kill_gap_ms = 1, .enough_kills = 20});
+  EXPECT_EQ(done.verdict(), verdict_kind::vacuous) << told(done);
+  EXPECT_GE(done.seen.kills_in_operation, 20U);
+  EXPECT_GT(done.seen.operations(), 0U);
+  EXPECT_EQ(done.seen.overlapped, 0U);
 }
 
 TEST(TransferUnderHeavyFire, SparesWorkersThatDoNotLiveLongEnoughToCompleteAnything) {
