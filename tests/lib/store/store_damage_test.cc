@@ -1,7 +1,12 @@
 // Contents that other programs, older versions and broken memory leave: an error each, and no
 // crash.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +18,9 @@
 #include <string_view>
 
 #include "lib/base/deadline.h"
+#include "lib/base/descriptor.h"
+#include "lib/segment/posix.h"
+#include "lib/segment/sysv.h"
 #include "lib/store/layout.h"
 #include "lib/store/store.h"
 #include "tests/lib/store/stores.h"
@@ -179,6 +187,67 @@ TYPED_TEST(DamagedStore, AnotherProgramsSegmentUnderARecordedNumberIsLeftAlone) 
     EXPECT_TRUE(raw_segment::attach(spare)) << "its owner wants it";
   }
   static_cast<void>(raw_segment::remove(spare));
+}
+
+// As another program makes one, for everybody to write to and empty as yet: what lies in it looks
+// like the beginning of one of ours.
+void make_strangers(const posix_segment*, const segment_key& key) {
+  const std::string name = "/" + std::string(key.text().view());
+  const descriptor object(shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+  ASSERT_TRUE(object);
+  ASSERT_EQ(ftruncate(object.number(), 4096), 0);
+  ASSERT_EQ(fchmod(object.number(), 0666), 0);
+}
+void make_strangers(const sysv_segment*, const segment_key& key) {
+  const auto number = static_cast<key_t>(key.number & 0x7fffffff);
+  ASSERT_GE(shmget(number, 4096, IPC_CREAT | IPC_EXCL | 0666), 0);
+}
+
+TYPED_TEST(DamagedStore, AnotherProgramsSegmentThatAllCanWriteToIsLeftAlone) {
+  using raw_segment = typename TypeParam::segment;
+  auto made = this->create();
+  must_write(made, value_of(1, 10'000));
+  must_write(made, value_of(2, 10'000));
+  const segment_key spare{this->key().space, this->data_number(2)};
+  ASSERT_TRUE(raw_segment::remove(spare));
+  make_strangers(static_cast<raw_segment*>(nullptr), spare);
+  {
+    auto fresh = this->open();
+    must_write(fresh, value_of(3, 10'000));  // gives up the spare's number
+    EXPECT_EQ(read_all(fresh), value_of(3, 10'000));
+  }
+  EXPECT_EQ(outcome(raw_segment::attach(spare)), "denied") << "its owner wants it";
+  EXPECT_EQ(outcome(TypeParam::store::remove(this->key(), deadline::never())), "ok");
+  EXPECT_EQ(outcome(raw_segment::remove(spare)), "ok");
+}
+
+TYPED_TEST(DamagedStore, AnotherProgramsSegmentIsLeftAloneByTheStoresRemoval) {
+  using raw_segment = typename TypeParam::segment;
+  auto made = this->create();
+  must_write(made, value_of(1, 10'000));
+  must_write(made, value_of(2, 10'000));
+  const segment_key current{this->key().space, this->data_number(3)};
+  ASSERT_TRUE(raw_segment::remove(current));
+  make_strangers(static_cast<raw_segment*>(nullptr), current);
+  EXPECT_EQ(outcome(TypeParam::store::remove(this->key(), deadline::never())), "ok");
+  EXPECT_EQ(outcome(raw_segment::attach(current)), "denied") << "its owner wants it";
+  EXPECT_EQ(outcome(raw_segment::remove(current)), "ok");
+}
+
+TYPED_TEST(DamagedStore, AnotherProgramsSegmentIsNoUnfinishedStore) {
+  using raw_segment = typename TypeParam::segment;
+  make_strangers(static_cast<raw_segment*>(nullptr), this->key());
+  TypeParam::store::remove_unfinished(this->key());
+  EXPECT_EQ(outcome(raw_segment::attach(this->key())), "denied") << "its owner wants it";
+  EXPECT_EQ(outcome(raw_segment::remove(this->key())), "ok");
+
+  for (const std::size_t size : {std::size_t{8}, sizeof(detail::control), std::size_t{100'000}}) {
+    const auto private_one = raw_segment::create(this->key(), size, 0600);
+    ASSERT_TRUE(private_one);
+    std::memset(private_one->bytes().data(), 'x', size);
+    TypeParam::store::remove_unfinished(this->key());
+    EXPECT_EQ(outcome(raw_segment::remove(this->key())), "ok") << size << " bytes";
+  }
 }
 
 TYPED_TEST(DamagedStore, ADamagedDataSegmentsHeaderIsCorrupt) {
