@@ -1,10 +1,12 @@
 #include "lib/crew/run.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/descriptor.h"
 #include "lib/lock/robust_rw.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/posix.h"
@@ -273,6 +276,53 @@ TEST(Run, ThatHadOnlyBegunIsSweptWithoutAWord) {
   const run next = begun();
   EXPECT_THAT(next.swept(), Not(Contains(HasSubstr(left->domain))));
   left->sweep();
+}
+
+// Whoever removes a run may die before it is done, and then the next one must find the rest. To
+// catch it in between, another process watches.
+TEST(Run, LosesLastWhatItIsFoundBy) {
+  for (const bool is_killed : {false, true}) {
+    supervisor owner;
+    steps watching;
+    auto watcher = child::start([&] {
+      const std::string alive = std::string("/shmark.") + owner.left().space + ".alive";
+      watching.reach(1);
+      while (descriptor(shm_open(alive.c_str(), O_RDONLY | O_CLOEXEC, 0))) {
+      }
+      EXPECT_THAT(owner.left().objects(), IsEmpty());
+    });
+    watching.await(1);
+    if (is_killed) {
+      owner.kill_all_but_the_worker();
+      owner.kill_the_worker();
+      owner.left().sweep();
+    } else {
+      EXPECT_EQ(owner.end(), exited(0));
+    }
+    EXPECT_EQ(watcher.wait(), exited(0)) << (is_killed ? "swept" : "ended");
+  }
+}
+
+// Objects that look like locks with semaphores, but for what says that they are.
+TEST(Run, RemovesNoSemaphoresButThoseOfItsLocks) {
+  sysv_semaphore::state strangers{};
+  ASSERT_TRUE(sysv_semaphore::create(strangers));
+  traces left{};
+  {
+    const run own = begun();
+    left.note(own, &strangers);
+    for (const auto lock_name : {robust_rw::name, sysv_semaphore::name}) {
+      const auto object =
+          posix_segment::create(segment_key::random_in(own.space()), 4096, 0600).value();
+      auto* header = new (object.bytes().data()) detail::cell_header{};
+      detail::stamp(*header, lock_name);
+      if (lock_name == sysv_semaphore::name) ++header->magic[0];
+      new (header + 1) sysv_semaphore::state{.key = strangers.key.load()};
+    }
+  }
+  EXPECT_THAT(left.objects(), IsEmpty());
+  EXPECT_TRUE(left.has_semaphores());
+  sysv_semaphore::destroy(strangers);
 }
 
 TEST(Run, CanBeBegunByManyAtOnceWhileOthersAreKilled) {
