@@ -2,12 +2,28 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "lib/base/deadline.h"
+#include "lib/base/random.h"
+#include "lib/codec/boost_binary.h"
+#include "lib/codec/codec.h"
 #include "lib/measure/hit_model.h"
+#include "lib/shm/domain.h"
 #include "lib/workload/shapes.h"
 #include "tests/lib/workload/fixture.h"
+#include "tests/support/child.h"
+#include "tests/support/shared.h"
+#include "tests/support/steps.h"
 
 namespace shmark {
 namespace {
@@ -79,18 +95,143 @@ TEST_P(CacheHits, HasTheModelOfItsWorkersAndWrites) {
   }
 }
 
-TEST_P(CacheHits, CountsEveryOperationAsAReadOrAWrite) {
+TEST_P(CacheHits, CountsEveryOperationOfAWindowAsAReadOrAWrite) {
   const run own = begun();
   for (const int write_percent : {0, 50, 100}) {
     auto bench = bench_of<shapes::map100>(own, write_percent, 2);
+    for (int i = 0; i < 3; ++i) {
+      ASSERT_TRUE(bench.window());
+      const auto reads = bench.last().sum(0) + bench.last().sum(1);
+      if (write_percent == 0) {
+        EXPECT_EQ(reads, bench.last().operations) << "window " << i;
+      } else if (write_percent == 100) {
+        EXPECT_EQ(reads, 0u);
+      } else {
+        EXPECT_LE(reads, bench.last().operations);
+      }
+    }
+  }
+}
+
+// How many reads are among the first so many operations of a worker, for each number of them.
+std::vector<std::uint64_t> reads_among(std::uint64_t operations, std::uint32_t write_percent,
+                                       std::uint64_t seed) {
+  random_source random(seed);
+  std::vector<std::uint64_t> reads{0};
+  while (reads.size() <= operations) {
+    reads.push_back(reads.back() + (random.below(100) < write_percent ? 0 : 1));
+  }
+  return reads;
+}
+
+TEST_P(CacheHits, DrawsReadsAndWritesInTheirShareFromTheSeed) {
+  const run own = begun();
+  for (const int write_percent : {1, 50, 99}) {
+    auto bench = bench_of<shapes::u64>(own, write_percent, 1);
+    std::uint64_t operations = 0;
+    std::uint64_t reads = 0;
+    while (operations < 10'000) {
+      ASSERT_TRUE(bench.window());
+      operations += bench.last().operations;
+      reads += bench.last().sum(0) + bench.last().sum(1);
+    }
+    EXPECT_EQ(reads, reads_among(operations, static_cast<std::uint32_t>(write_percent), 1).back())
+        << write_percent << "% writes";
+  }
+}
+
+// With the same for all, workers would read in step and write in step.
+TEST_P(CacheHits, DrawsOthersForEachWorker) {
+  const run own = begun();
+  auto bench = bench_of<shapes::u64>(own, 50, 2);
+  ASSERT_TRUE(bench.window(std::chrono::milliseconds(20)));
+  const auto& last = bench.last();
+  const auto reads_of = [&](std::size_t worker) {
+    return last.counters[worker][0] + last.counters[worker][1];
+  };
+  const auto first = reads_among(last.operations, 50, 1);
+  const auto second = reads_among(last.operations, 50, 2);
+  bool possible = false;  // for some number of operations of the first
+  for (std::uint64_t i = 0; i <= last.operations && !possible; ++i) {
+    possible = first[i] == reads_of(0) && second[last.operations - i] == reads_of(1);
+  }
+  EXPECT_TRUE(possible);
+}
+
+TEST_P(CacheHits, ChangesTheValueWithEachWrite) {
+  const run own = begun();
+  auto bench = bench_of<shapes::u64>(own, 100, 2);
+  std::uint64_t writes = 0;
+  for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(bench.window());
-    const auto reads = bench.last().sum(0) + bench.last().sum(1);
-    if (write_percent == 0) {
-      EXPECT_EQ(reads, bench.last().operations);
-    } else if (write_percent == 100) {
-      EXPECT_EQ(reads, 0u);
-    } else {
-      EXPECT_LE(reads, bench.last().operations);
+    writes += bench.last().operations;
+  }
+  auto value = domain<>::open(own.domain())->variable<std::uint64_t>("u64");
+  ASSERT_TRUE(value);
+  EXPECT_EQ(**value->read(), shapes::u64::make() + writes);
+}
+
+// --- A window in which an operation failed is no result.
+
+TEST_P(CacheHits, FailsWhenItsVariableWentBeforeItsWorkersBegan) {
+  const run own = begun();
+  auto made = cache_hits<shapes::u64>::make(own, 0, 1);
+  ASSERT_TRUE(domain<>::open(own.domain())->remove("u64"));
+  small_bench bench(std::move(made), {.size = 2, .kind = GetParam()});
+  EXPECT_FALSE(bench.window());
+}
+
+TEST_P(CacheHits, FailsWhenItsVariableWentBetweenTwoWindows) {
+  const run own = begun();
+  for (const int write_percent : {0, 50, 100}) {
+    auto bench = bench_of<shapes::u64>(own, write_percent, 2);
+    EXPECT_TRUE(bench.window());
+    ASSERT_TRUE(domain<>::open(own.domain())->remove("u64"));
+    EXPECT_FALSE(bench.window()) << write_percent << "% writes";
+  }
+}
+
+// Tells when a worker has begun its window, by its first read.
+struct telling_codec {
+  static constexpr std::string_view name = "telling";
+  static constexpr codec_traits can = boost_binary::can;
+  static inline support::steps* reads = nullptr;
+
+  template <class T>
+  [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
+    return boost_binary::encode(value, to);
+  }
+  template <class T>
+  [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
+                                                         T& into) noexcept {
+    if constexpr (std::same_as<T, std::uint64_t>) reads->reach(1);
+    return boost_binary::decode(from, into);
+  }
+};
+struct telling_backend : default_backend {
+  using codec = telling_codec;
+};
+
+TEST_P(CacheHits, FailsWhenItsVariableGoesInTheMidstOfAWindow) {
+  constexpr std::int64_t window_ns = 500'000'000;
+  const run own = begun();
+  for (const int write_percent : {0, 100}) {
+    for (bool was_in_the_midst = false; !was_in_the_midst;) {  // else too late: once more
+      support::steps reads;
+      const support::shared<std::int64_t> removed_at_ns;
+      telling_codec::reads = &reads;
+      auto remover = support::child::start([&] {
+        reads.await(1);
+        ASSERT_TRUE(domain<telling_backend>::open(own.domain())->remove("u64"));
+        *removed_at_ns = monotonic_ns();
+      });
+      small_bench bench(cache_hits<shapes::u64, telling_backend>::make(own, write_percent, 1),
+                        {.size = 1, .kind = GetParam()});
+      const auto begin_ns = monotonic_ns();
+      const auto measured = bench.window(std::chrono::nanoseconds(window_ns));
+      ASSERT_EQ(remover.wait(), support::exited(0));
+      was_in_the_midst = *removed_at_ns < begin_ns + window_ns / 2;
+      EXPECT_FALSE(measured && was_in_the_midst) << write_percent << "% writes";
     }
   }
 }
