@@ -8,7 +8,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -232,6 +234,49 @@ TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
   EXPECT_THAT(done.out, HasSubstr("FAILED: " + *results.entries[failed].error_message));
   EXPECT_FALSE(results.entries[1 - failed].error_message);
   EXPECT_GT(results.entries[1 - failed].real_time, 0);
+}
+
+// A benchmark of three repetitions, one of which lost a worker: the first or the second.
+result::run with_a_death_in_repetition(int which, const folder& at) {
+  program bench(at, {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2",
+                     "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json"});
+  auto seen = await(bench, [](const traces& now) { return now.workers.size() == 2; });
+  if (which == 1) {
+    seen = await(bench, [before = seen.workers](const traces& now) {
+      return now.workers.size() == 2 &&
+             std::ranges::find_first_of(now.workers, before) == now.workers.end();
+    });
+  }
+  kill(seen.workers.front(), SIGKILL);
+  const auto done = bench.finish();
+  EXPECT_EQ(done.how, exited(1)) << done.err;
+  EXPECT_TRUE(seen.gone());
+  return result_in(at.file("x.json"));
+}
+
+TEST(BenchProgram, GivesEachRepetitionItsOwnMeasurementsWhenOneFailed) {
+  const folder at;
+  const auto results = with_a_death_in_repetition(1, at);
+  ASSERT_GT(results.entries.size(), 3u) << "no aggregates";
+  EXPECT_TRUE(results.entries[1].error_message);
+  EXPECT_FALSE(results.entries[1].durations);
+  for (const auto& entry : {results.entries[0], results.entries[2]}) {
+    EXPECT_FALSE(entry.error_message);
+    EXPECT_TRUE(entry.durations && !entry.durations->buckets.empty());
+    EXPECT_EQ(entry.worker_ops_per_s.size(), 2u);
+  }
+}
+
+// A regression: Google Benchmark crashed, and with it went all that had been measured.
+TEST(BenchProgram, LeavesOutABenchmarkWhoseFirstRepetitionFailed) {
+  const folder at;
+  const auto results = with_a_death_in_repetition(0, at);
+  ASSERT_EQ(results.entries.size(), 3u);
+  EXPECT_THAT(results.entries[0].error_message.value_or(""), HasSubstr("was killed by signal 9"));
+  for (const auto& entry : {results.entries[1], results.entries[2]}) {
+    EXPECT_EQ(entry.error_message, "left out, since the first repetition failed");
+    EXPECT_FALSE(entry.durations);
+  }
 }
 
 TEST(BenchProgram, MayRunTwiceAtOnce) {
