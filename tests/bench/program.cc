@@ -79,8 +79,13 @@ int semaphore_key_in(const std::string& object) {
   return sysv_semaphore::name == header.lock_name ? key : 0;
 }
 
+// Also the one that it is alive by.
+std::vector<std::string> all_objects_of(const std::string& domain) {
+  return posix_segment::names("shmark." + std::to_string(geteuid()) + "." + domain);
+}
+
 std::vector<std::string> objects_of(const std::string& domain) {
-  auto names = posix_segment::names("shmark." + std::to_string(geteuid()) + "." + domain);
+  auto names = all_objects_of(domain);
   std::erase_if(names, [](const auto& name) { return name.ends_with(alive); });
   return names;
 }
@@ -99,7 +104,7 @@ folder::~folder() {
 }
 
 bool traces::gone() const {
-  return objects_of(domain).empty() && (semaphore_key == 0 || semget(semaphore_key, 0, 0) < 0);
+  return all_objects_of(domain).empty() && (semaphore_key == 0 || semget(semaphore_key, 0, 0) < 0);
 }
 
 void traces::sweep() const {

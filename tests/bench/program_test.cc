@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <fstream>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -170,6 +172,32 @@ TEST(BenchProgram, LeavesNothingWhenItIsInterrupted) {
   }
 }
 
+TEST(BenchProgram, LeavesNothingWhenItEnds) {
+  const folder at;
+  program bench(at, {"--benchmark_filter=Cache/write_percent:20/payload:u64/procs:2",
+                     "--benchmark_min_time=0.5"});
+  const auto seen = await(bench, [](const traces& now) { return !now.objects.empty(); });
+  const auto done = bench.finish();
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+}
+
+TEST(BenchProgram, RemovesWhatABenchmarkMadeBeforeTheNextOneBegins) {
+  const folder at;
+  program bench(at, {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
+                     "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
+  std::size_t most = 0;
+  std::set<int> keys;
+  while (process_state(bench.process().pid()) != 'Z') {
+    const auto now = bench.look();
+    most = std::max(most, now.objects.size());
+    if (has_semaphores(now)) keys.insert(now.semaphore_key);
+  }
+  EXPECT_EQ(bench.finish().how, exited(0));
+  EXPECT_EQ(most, 1u);
+  EXPECT_GT(keys.size(), 1u) << "looked too seldom";
+}
+
 // Kills the program as soon as it is so far. Its workers end by themselves.
 traces killed(const std::function<bool(const traces&)>& far_enough) {
   const folder at;
@@ -277,6 +305,22 @@ TEST(BenchProgram, LeavesOutABenchmarkWhoseFirstRepetitionFailed) {
     EXPECT_EQ(entry.error_message, "left out, since the first repetition failed");
     EXPECT_FALSE(entry.durations);
   }
+}
+
+// No fault of what is measured: as when its arguments cannot be used.
+TEST(BenchProgram, EndsWith2WhenTheSystemHasTooLittleForABenchmark) {
+  const folder at;
+  rlimit usual{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &usual), 0);
+  constexpr rlim_t one_for_each_worker_is_too_much = 11;
+  const rlimit few{.rlim_cur = one_for_each_worker_is_too_much, .rlim_max = usual.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto done =
+      run_bench(at, {"--benchmark_filter=Limit/nothing|robust_rw/mode:exclusive/procs:8$",
+                     "--benchmark_min_time=0.002"});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_THAT(done.out, AllOf(HasSubstr("FAILED: cannot start worker"), HasSubstr("ulimit")));
 }
 
 TEST(BenchProgram, MayRunTwiceAtOnce) {
