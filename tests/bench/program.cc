@@ -34,14 +34,14 @@ void redirect(int from, const fs::path& to, int flags) {
   if (file < 0 || dup2(file, from) < 0) _exit(127);
 }
 
-support::child start(const std::vector<std::string>& arguments, const fs::path& at,
-                     const fs::path& out, const fs::path& err) {
+support::child start(const std::string& path, const std::vector<std::string>& arguments,
+                     const fs::path& at, const fs::path& out, const fs::path& err) {
   return support::child::start([&] {
     setenv("BUILD_WORKING_DIRECTORY", at.c_str(), 1);
     redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
-    std::vector<std::string> texts{"bench/bench"};
+    std::vector<std::string> texts{path};
     texts.insert(texts.end(), arguments.begin(), arguments.end());
     std::vector<char*> pointers;
     for (auto& text : texts) pointers.push_back(text.data());
@@ -111,10 +111,11 @@ void traces::sweep() const {
   while (!gone()) static_cast<void>(shmark::run::begin());
 }
 
-program::program(const folder& at, const std::vector<std::string>& arguments)
+program::program(const folder& at, const std::vector<std::string>& arguments,
+                 const std::string& path)
     : out_(at.file("stdout")),
       err_(at.file("stderr")),
-      process_(start(arguments, at.file(""), out_, err_)) {}
+      process_(start(path, arguments, at.file(""), out_, err_)) {}
 
 traces program::look() const {
   traces seen;

@@ -1,5 +1,5 @@
-// The benchmark program as a user starts it, in a folder of its own, and what one can see of it
-// from outside while it runs.
+// The benchmark program, or another that begins a run, as a user starts it, in a folder of its own,
+// and what one can see of it from outside while it runs.
 #pragma once
 
 #include <sys/types.h>
@@ -48,8 +48,9 @@ struct outcome {
 
 class program {
  public:
-  // Starts it.
-  program(const folder& at, const std::vector<std::string>& arguments);
+  // Starts it. `path` is where Bazel puts it.
+  program(const folder& at, const std::vector<std::string>& arguments,
+          const std::string& path = "bench/bench");
 
   [[nodiscard]] const support::child& process() const noexcept { return process_; }
   // As of now.

@@ -33,6 +33,7 @@ namespace stress = shmark::stress;
 
 constexpr shmark::program self("tour");
 constexpr auto page_name = "page.html";
+constexpr std::array result_names{"bench.json", "stress.json"};
 constexpr int repetitions = 3;
 constexpr double window_s = 0.1;
 constexpr double seconds_each = window_s + 0.02;  // with forking, and the scheduler's share
@@ -112,7 +113,7 @@ int complain(const error& what) {
 
 int write_all(const std::filesystem::path& folder, const std::array<result::run, 2>& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    const auto path = folder / (std::array{"bench.json", "stress.json"}[i]);
+    const auto path = folder / result_names[i];
     if (auto done = result::write(path, runs[i]); !done) return complain(done.error());
   }
   const auto page = folder / page_name;
@@ -134,8 +135,10 @@ int run(const arguments& asked, const std::string& command) {
     return self.complain(fmt::format("cannot make folder {}: {}; choose another with --out",
                                      folder.string(), refused.message()));
   }
-  if (auto possible = result::check_writable(folder / page_name); !possible) {
-    return complain(possible.error());
+  for (const auto* name : {page_name, result_names[0], result_names[1]}) {
+    if (auto possible = result::check_writable(folder / name); !possible) {
+      return self.complain(possible.error());
+    }
   }
   auto owner = shmark::begin_run(self);
   if (!owner) return complain(owner.error());

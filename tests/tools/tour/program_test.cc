@@ -1,0 +1,123 @@
+// The tour as a user starts it and interrupts it. A whole one takes too long for a test; what it
+// consists of has tests of its own.
+
+#include "tests/bench/program.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "lib/base/process.h"
+#include "tests/support/child.h"
+
+namespace shmark {
+namespace {
+
+using bench::contents;
+using bench::folder;
+using bench::traces;
+using support::exited;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr const char* path = "tools/tour/tour";
+constexpr const char* usual_folder = "shmark-tour";
+
+bench::outcome run_tour(const folder& at, const std::vector<std::string>& arguments) {
+  return bench::program(at, arguments, path).finish();
+}
+
+void expect_complaint(const folder& at, const std::string& argument, const std::string& about) {
+  SCOPED_TRACE(argument);
+  const auto done = run_tour(at, {argument});
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_EQ(done.out, "");
+  EXPECT_THAT(done.err, HasSubstr(about));
+  EXPECT_FALSE(exists(at.file(usual_folder)));
+}
+
+TEST(TourProgram, EndsWith2AndAMessageOnBadInput) {
+  const folder at;
+  expect_complaint(at, "--frobnicate", "--frobnicate");
+  expect_complaint(at, "frobnicate", "frobnicate");
+  expect_complaint(at, "--seconds=0", "--seconds");
+  expect_complaint(at, "--seconds=soon", "soon");
+  expect_complaint(at, "--seconds=4000", "--seconds");
+  expect_complaint(at, "--seed=-1", "--seed");
+  expect_complaint(at, "--out", "--out");
+}
+
+TEST(TourProgram, SaysBeforeItMeasuresThatItsFolderCannotBeUsed) {
+  const folder at;
+  std::ofstream(at.file("file")) << "mine";
+  expect_complaint(at, "--out=" + at.file("file").string(), "file");
+  expect_complaint(at, "--out=file/below", "file/below");
+  EXPECT_EQ(contents(at.file("file")), "mine");
+  for (const std::string name : {"page.html", "bench.json", "stress.json"}) {
+    create_directories(at.file("taken by " + name) / name);
+    expect_complaint(at, "--out=taken by " + name, name);
+  }
+}
+
+TEST(TourProgram, ExplainsItselfOnDemand) {
+  const folder at;
+  const auto done = run_tour(at, {"--help"});
+  EXPECT_EQ(done.how, exited(0));
+  EXPECT_EQ(done.err, "");
+  EXPECT_THAT(done.out, AllOf(HasSubstr("--out"), HasSubstr("--seconds"), HasSubstr("--seed")));
+  EXPECT_FALSE(exists(at.file(usual_folder)));
+}
+
+// Interrupts it as soon as it is so far.
+void expect_nothing_left(const folder& at, const std::vector<std::string>& arguments, int number,
+                         const std::function<bool(const traces&)>& far_enough) {
+  bench::program tour(at, arguments, path);
+  traces seen;
+  for (seen = tour.look(); !far_enough(seen); seen = tour.look()) {
+    ASSERT_NE(process_state(tour.process().pid()), 'Z') << "it ended too early";
+    sched_yield();
+  }
+  tour.process().send(number);
+  const auto done = tour.finish();
+  EXPECT_EQ(done.how, exited(128 + number)) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("interrupted; nothing is left behind"));
+  EXPECT_THAT(done.out, HasSubstr("seconds"));
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+  for (const pid_t worker : seen.workers) {
+    EXPECT_EQ(process_state(worker), '\0') << "a worker is left";
+  }
+}
+
+TEST(TourProgram, LeavesNothingWhenItIsInterrupted) {
+  const auto has_begun = [](const traces& seen) { return !seen.domain.empty(); };
+  const auto has_workers = [](const traces& seen) { return !seen.workers.empty(); };
+  for (const int number : {SIGINT, SIGTERM}) {
+    for (const auto& far_enough : {std::function<bool(const traces&)>(has_begun),
+                                   std::function<bool(const traces&)>(has_workers)}) {
+      const folder at;
+      expect_nothing_left(at, {}, number, far_enough);
+      EXPECT_FALSE(exists(at.file(usual_folder)));
+    }
+  }
+}
+
+TEST(TourProgram, KeepsAnEarlierPageWhenItIsInterrupted) {
+  const folder at;
+  create_directories(at.file("mine"));
+  std::ofstream(at.file("mine") / "page.html") << "earlier";
+  expect_nothing_left(at, {"--out=mine", "--seconds=1"}, SIGINT,
+                      [](const traces& seen) { return !seen.workers.empty(); });
+  EXPECT_EQ(contents(at.file("mine") / "page.html"), "earlier");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(at.file("mine")), {}), 1);
+}
+
+}  // namespace
+}  // namespace shmark
