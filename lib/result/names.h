@@ -15,7 +15,7 @@ struct words;
 
 template <>
 struct words<run_kind> {
-  static constexpr std::array<std::string_view, 3> of{"bench", "stress", "tour"};
+  static constexpr std::array<std::string_view, 2> of{"bench", "stress"};
 };
 template <>
 struct words<build_mode> {

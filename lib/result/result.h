@@ -37,7 +37,7 @@ namespace shmark::result {
 // The schema that write() writes and read() reads. 0 stands for a file without our keys.
 inline constexpr int schema_version = 1;
 
-enum class run_kind : std::uint8_t { bench, stress, tour };
+enum class run_kind : std::uint8_t { bench, stress };  // the tour makes one of each
 enum class build_mode : std::uint8_t { opt, debug };
 enum class sanitizer_kind : std::uint8_t { none, address, thread };
 enum class worker_kind : std::uint8_t { processes, threads };

@@ -101,7 +101,7 @@ run full_run() {
                .caches = {{"Data", 1, 49152, 1}, {"Unified", 3, 1u << 25, 4}},
                .load_avg = {0.5, 0.25, 0.125},
                .library_build_type = "release",
-               .kind = run_kind::tour,
+               .kind = run_kind::stress,
                .command = "bench --out='a b'",
                .commit = "0123456789abcdef0123456789abcdef01234567+dirty",
                .build = {build_mode::debug, "gcc 12.2.0", sanitizer_kind::thread},
