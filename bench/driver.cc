@@ -234,12 +234,34 @@ std::expected<void, error> give_flags(const std::vector<std::string>& flags) {
   return {};
 }
 
+// What --benchmark_context=KEY=VALUE,... among flags that Google Benchmark has accepted says: of
+// equal keys the first counts, as there. Errors: invalid, if a key has a meaning of its own.
+std::expected<std::map<std::string, std::string, std::less<>>, error> given_context(
+    const std::vector<std::string>& flags) {
+  constexpr std::string_view name = "--benchmark_context=";
+  std::map<std::string, std::string, std::less<>> given;
+  for (const std::string& flag : flags) {
+    if (!flag.starts_with(name)) continue;
+    std::istringstream pairs(flag.substr(name.size()));
+    for (std::string pair; std::getline(pairs, pair, ',');) {
+      const auto key = pair.substr(0, pair.find('='));
+      if (result::is_context_key(key)) {
+        return failure(errc::invalid, "use flag", short_text(flag),
+                       "choose another key: the result file has one of that name");
+      }
+      given.emplace(key, pair.substr(key.size() + 1));
+    }
+  }
+  return given;
+}
+
 }  // namespace
 
 std::size_t case_count() { return catalog(0).size(); }
 
 std::expected<outcome, error> run_benchmarks(const options& how, const run& owner) {
   SHMARK_RETURN_IF_ERROR(give_flags(how.flags));
+  SHMARK_ASSIGN_OR_RETURN(auto given, given_context(how.flags));
   const std::string asked_for = benchmark::GetBenchmarkFilter();
   SHMARK_ASSIGN_OR_RETURN(const auto filter, name_filter::make(asked_for));
   auto chosen = catalog(how.seed);
@@ -252,6 +274,7 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
   outcome done;
   done.results.about = result::this_context(result::run_kind::bench, how.command);
   auto& about = done.results.about;
+  about.given = std::move(given);
   about.seed = how.seed;
   about.probe_ns = probe_ns();
   about.workers_are = how.kind == workers_are::processes ? result::worker_kind::processes

@@ -34,6 +34,11 @@ struct words<verdict_kind> {
   static constexpr std::array<std::string_view, 4> of{"passed", "failed", "undecided", "vacuous"};
 };
 
+// The keys of a file's context that have a meaning of their own.
+inline constexpr std::array<std::string_view, 10> context_keys{
+    "date",   "host_name", "executable",         "num_cpus", "mhz_per_cpu", "cpu_scaling_enabled",
+    "caches", "load_avg",  "library_build_type", "shmark"};
+
 template <class T>
 constexpr std::string_view word(T value) noexcept {
   return words<T>::of[static_cast<std::size_t>(value)];

@@ -179,6 +179,9 @@ context context_of(const node& from) {
     for (const node& load : from.at("load_avg").elements()) about.load_avg.push_back(load.number());
   }
   about.library_build_type = text_or(from, "library_build_type", "");
+  for (const auto& [key, value] : from.value().items()) {
+    if (value.is_string() && !is_context_key(key)) about.given[key] = value.get<std::string>();
+  }
   if (from.has("shmark")) read_own_context(from.at("shmark"), about);
   return about;
 }

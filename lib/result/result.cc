@@ -1,5 +1,6 @@
 #include "lib/result/result.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "lib/result/names.h"
@@ -11,6 +12,10 @@ std::string_view name_of(build_mode mode) noexcept { return detail::word(mode); 
 std::string_view name_of(sanitizer_kind kind) noexcept { return detail::word(kind); }
 std::string_view name_of(worker_kind kind) noexcept { return detail::word(kind); }
 std::string_view name_of(verdict_kind kind) noexcept { return detail::word(kind); }
+
+bool is_context_key(std::string_view key) noexcept {
+  return std::ranges::find(detail::context_keys, key) != detail::context_keys.end();
+}
 
 double entry::real_time_ns() const noexcept {
   if (time_unit == "us") return real_time * 1e3;

@@ -89,6 +89,7 @@ struct context {
   std::vector<cache_level> caches{};
   std::vector<double> load_avg{};    // over 1, 5 and 15 minutes, when the run began
   std::string library_build_type{};  // "release" or "debug"
+  std::map<std::string, std::string, std::less<>> given{};  // by the user: see is_context_key()
 
   // Ours. With schema 0 they are not known, and have these values.
   int schema = schema_version;
@@ -165,6 +166,9 @@ struct run {
 // or without git. Runs git (twice) and waits for it: call it before measuring, and before making
 // threads or workers. The caller sets workers_are, seed and probe_ns.
 [[nodiscard]] context this_context(run_kind kind, std::string_view command);
+
+// Whether the key has a meaning of its own in a file's context, so that `given` cannot have it.
+[[nodiscard]] bool is_context_key(std::string_view key) noexcept;
 
 // The path as the caller of `bazel run` means it: relative to the folder in which the command was
 // given (BUILD_WORKING_DIRECTORY), where that is known. Absolute and empty paths stay as they are.

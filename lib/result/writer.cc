@@ -62,6 +62,9 @@ json of(const context& about) {
               {"caches", std::move(caches)},
               {"load_avg", std::move(load)},
               {"library_build_type", about.library_build_type}};
+  for (const auto& [key, value] : about.given) {
+    if (!is_context_key(key)) out[key] = value;
+  }
   if (about.schema != 0) out["shmark"] = own_keys(about);
   return out;
 }

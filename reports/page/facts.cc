@@ -213,6 +213,14 @@ string load_text(const result::context& about) {
   return text;
 }
 
+string given_text(const result::context& about) {
+  string text;
+  for (const auto& [key, value] : about.given) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", key, value);
+  }
+  return text;
+}
+
 std::vector<fact> all_facts() {
   const auto own = [](auto text) {
     return [text](const page_run& run) {
@@ -242,6 +250,7 @@ std::vector<fact> all_facts() {
       {"Host", any([](const context& about) { return about.host_name; })},
       {"Machine fingerprint", own([](const context& about) { return about.machine.fingerprint; })},
       {"Load over 1, 5, 15 minutes", any(load_text)},
+      {"Given with it", any(given_text)},
   };
 }
 

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -62,6 +63,7 @@ TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
       {{"--benchmark_out_format=csv"}, {"--benchmark_out_format", "csv"}},
       {{"--benchmark_time_unit=eons"}, {"--benchmark_time_unit", "eons"}},
       {{"--benchmark_context=x"}, {"--benchmark_context=x"}},
+      {{"--benchmark_context=a=1,date=today"}, {"a=1,date=today", "another key"}},
       {{"--time_every=0"}, {"--time_every", "0"}},
       {{"--time_every=often"}, {"--time_every", "often"}},
       {{"--seed=apple"}, {"--seed", "apple"}},
@@ -95,6 +97,17 @@ TEST(BenchProgram, KeepsAnEarlierResultUntilItHasANewOne) {
     files.push_back(entry.path().filename());
   }
   EXPECT_THAT(files, ::testing::UnorderedElementsAre("x.json", "stdout", "stderr"));
+}
+
+TEST(BenchProgram, PutsTheContextThatItIsGivenIntoItsResult) {
+  const folder at;
+  const auto done = run_bench(
+      at, {"--benchmark_context=branch=main,cooling=,branch=other", "--benchmark_context=rack=7",
+           "--benchmark_filter=Limit/nothing", "--benchmark_min_time=0.002", "--out=x.json"});
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  const std::map<std::string, std::string, std::less<>> expected{
+      {"branch", "main"}, {"cooling", ""}, {"rack", "7"}};
+  EXPECT_EQ(result_in(at.file("x.json")).about.given, expected);
 }
 
 TEST(BenchProgram, ExplainsItselfOnDemand) {

@@ -237,6 +237,13 @@ TEST(Page, SaysHowEverythingWasMeasured) {
   }
 }
 
+TEST(Page, ShowsTheContextThatWasGiven) {
+  auto run = fixture::full_bench_run();
+  EXPECT_FALSE(contains(page_of(run), "Given with it"));
+  run.about.given = {{"branch", "main"}, {"rack", "<7>"}};
+  EXPECT_TRUE(contains(page_of(run), "branch=main, rack=&lt;7&gt;"));
+}
+
 TEST(Page, StandsWithoutAnyResults) {
   EXPECT_TRUE(contains(page({}, "Empty"), "There are no results to show"));
   EXPECT_TRUE(contains(page_of({fixture::context(result::run_kind::bench), {}}),
@@ -268,6 +275,7 @@ run hostile_run(const std::string& text) {
     *each = text;
   }
   about.caches = {{text, 1, 1024, 1}};
+  about.given = {{text, text}};
   return run;
 }
 

@@ -101,6 +101,7 @@ run full_run() {
                .caches = {{"Data", 1, 49152, 1}, {"Unified", 3, 1u << 25, 4}},
                .load_avg = {0.5, 0.25, 0.125},
                .library_build_type = "release",
+               .given = {{"branch", "main"}, {"note", "say \"what\" </script>"}},
                .kind = run_kind::stress,
                .command = "bench --out='a b'",
                .commit = "0123456789abcdef0123456789abcdef01234567+dirty",
@@ -165,6 +166,16 @@ TEST_F(Result, NeverLetsACounterHideAKeyOfTheSchema) {
   run.entries = {full_entry()};
   run.entries[0].counters["real_time"] = 1;
   EXPECT_EQ(nlohmann::json::parse(to_json(run))["benchmarks"][0]["real_time"], 15.25);
+}
+
+TEST_F(Result, NeverLetsGivenContextHideAKeyOfTheSchema) {
+  run run = full_run();
+  for (const char* key : {"date", "num_cpus", "caches", "shmark"}) run.about.given[key] = "mine";
+  const auto again = read(save(to_json(run)));
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->about, full_run().about);
+  EXPECT_TRUE(is_context_key("shmark"));
+  EXPECT_FALSE(is_context_key("branch"));
 }
 
 TEST_F(Result, ConvertsTimesToNanoseconds) {
