@@ -83,12 +83,22 @@ std::expected<void, error> remove_id(int id, const segment_key& key) {
   return {};
 }
 
+std::expected<void, error> refuse_others(const shmid_ds& status, const segment_key& key) {
+  if (status.shm_perm.uid != geteuid()) {
+    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
+  }
+  if ((status.shm_perm.mode & others_write) != 0) {
+    return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
+  }
+  return {};
+}
+
 // By its id, so that never another segment goes that took the key since.
 void clear_away_if_abandoned(const segment_key& key) {
   const auto id = find(key);
   if (!id) return;
   const auto status = status_of(*id, key);
-  if (!status || !maker_is_gone(*status)) return;
+  if (!status || !refuse_others(*status, key) || !maker_is_gone(*status)) return;
   // Only now does the mark mean anything: until its end the maker may have finished.
   const auto at_last = status_of(*id, key);
   if (at_last && (at_last->shm_perm.mode & being_made) != 0) shmctl(*id, IPC_RMID, nullptr);
@@ -98,12 +108,7 @@ void clear_away_if_abandoned(const segment_key& key) {
 
 std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
-  if (status.shm_perm.uid != geteuid()) {
-    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
-  }
-  if ((status.shm_perm.mode & others_write) != 0) {
-    return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
-  }
+  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));
   void* address = shmat(id, nullptr, 0);
   if (address == reinterpret_cast<void*>(-1)) return id_failure(errno, "attach segment", key);
   const auto detach = [](void* mapped, std::size_t) noexcept { shmdt(mapped); };
@@ -123,6 +128,7 @@ std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, 
 std::expected<sysv_segment, error> sysv_segment::attach(const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));  // a stranger's mode may look like our mark
   if ((status.shm_perm.mode & being_made) != 0) {
     return failure(errc::not_found, "attach segment", key.text());
   }

@@ -200,7 +200,7 @@ void make_strangers(const posix_segment*, const segment_key& key) {
 }
 void make_strangers(const sysv_segment*, const segment_key& key) {
   const auto number = static_cast<key_t>(key.number & 0x7fffffff);
-  ASSERT_GE(shmget(number, 4096, IPC_CREAT | IPC_EXCL | 0666), 0);
+  ASSERT_GE(shmget(number, 4096, IPC_CREAT | IPC_EXCL | 0777), 0);
 }
 
 TYPED_TEST(DamagedStore, AnotherProgramsSegmentThatAllCanWriteToIsLeftAlone) {
