@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
@@ -36,7 +37,7 @@ std::expected<descriptor, error> open_object(const segment_key& key, int flags, 
 }
 
 // tmpfs reserves the pages, so that a full /dev/shm shows here and not as SIGBUS at a later store.
-std::expected<void, error> reserve(int object, std::size_t size, const segment_key& key) {
+std::expected<void, error> allocate(int object, std::size_t size, const segment_key& key) {
   if (size == 0) return failure(errc::invalid, "create segment of size 0", key.text());
   int failed;
   do failed = posix_fallocate(object, 0, static_cast<off_t>(size));
@@ -104,7 +105,7 @@ std::expected<posix_segment, error> posix_segment::create(const segment_key& key
   SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
                                                          mode, "create segment"));
   auto made = [&]() -> std::expected<posix_segment, error> {
-    SHMARK_RETURN_IF_ERROR(reserve(object.number(), size, key));
+    SHMARK_RETURN_IF_ERROR(allocate(object.number(), size, key));
     return map(object.number(), key);
   }();
   if (!made) shm_unlink(object_name(key).c_str());
@@ -122,6 +123,12 @@ std::expected<posix_segment, error> posix_segment::attach(const segment_key& key
 std::expected<posix_segment, error> posix_segment::open_or_create(const segment_key& key,
                                                                   std::size_t size, mode_t mode,
                                                                   const segment_initializer& init) {
+  return open_or_create_growing(key, size, size, mode, init);
+}
+
+std::expected<posix_segment, error> posix_segment::open_or_create_growing(
+    const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
+    const segment_initializer& init) {
   for (;;) {
     SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_CLOEXEC, mode,
                                                            "open or create segment"));
@@ -130,14 +137,14 @@ std::expected<posix_segment, error> posix_segment::open_or_create(const segment_
     SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
     if (status.st_nlink == 0) continue;  // removed while we waited: it is not the one any more
     if (finished(status)) return map(object.number(), key);
-    auto made = fill(object.number(), key, size, init);
+    auto made = fill(object.number(), key, size, reserved, init);
     if (!made) shm_unlink(object_name(key).c_str());
     return made;
   }
 }
 
 std::expected<posix_segment, error> posix_segment::fill(int object, const segment_key& key,
-                                                        std::size_t size,
+                                                        std::size_t size, std::size_t reserved,
                                                         const segment_initializer& init) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
   const mode_t mode = status.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
@@ -145,7 +152,10 @@ std::expected<posix_segment, error> posix_segment::fill(int object, const segmen
   if (fchmod(object, mode | being_made) != 0 || ftruncate(object, 0) != 0) {
     return system_failure(errno, "create segment", key.text());
   }
-  SHMARK_RETURN_IF_ERROR(reserve(object, size, key));
+  SHMARK_RETURN_IF_ERROR(allocate(object, reserved, key));
+  if (reserved < size && ftruncate(object, static_cast<off_t>(size)) != 0) {
+    return system_failure(errno, "create segment", key.text());
+  }
   SHMARK_ASSIGN_OR_RETURN(auto made, map(object, key));
   SHMARK_RETURN_IF_ERROR(init(made.bytes()));
   if (fchmod(object, mode & ~being_made) != 0) {
@@ -162,16 +172,26 @@ std::expected<void, error> posix_segment::remove(const segment_key& key) {
   return {};
 }
 
+std::expected<void, error> posix_segment::check_name(int object, const char* attempted) const {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key_));
+  if (status.st_ino == inode_ && status.st_nlink != 0) return {};
+  return failure(errc::not_found, attempted, key_.text());
+}
+
 std::expected<void, error> posix_segment::unlink() const {
-  SHMARK_ASSIGN_OR_RETURN(const auto object,
-                          open_object(key_, O_RDWR | O_CLOEXEC, 0, "remove segment"));
+  constexpr const char* attempted = "remove segment";
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR | O_CLOEXEC, 0, attempted));
   // Whoever unlinks an object holds its lock, so it cannot lose its name between look and act.
   SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key_));
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key_));
-  if (status.st_ino != inode_ || status.st_nlink == 0) {
-    return failure(errc::not_found, "remove segment", key_.text());
-  }
+  SHMARK_RETURN_IF_ERROR(check_name(object.number(), attempted));
   return remove(key_);
+}
+
+std::expected<void, error> posix_segment::reserve(std::size_t size) const {
+  constexpr const char* attempted = "grow segment";
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR | O_CLOEXEC, 0, attempted));
+  SHMARK_RETURN_IF_ERROR(check_name(object.number(), attempted));
+  return allocate(object.number(), std::min(size, bytes().size()), key_);
 }
 
 std::vector<std::string> posix_segment::names(std::string_view prefix) {

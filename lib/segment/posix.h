@@ -32,6 +32,15 @@ class posix_segment {
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
 
+  // As open_or_create(), with memory for the first `reserved` bytes only: before anybody touches
+  // more, somebody calls reserve().
+  [[nodiscard]] static std::expected<posix_segment, error> open_or_create_growing(
+      const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
+      const segment_initializer& init);
+  // Sees to it that the first `size` bytes have memory. Errors: no_space; not_found, if the segment
+  // has been removed.
+  [[nodiscard]] std::expected<void, error> reserve(std::size_t size) const;
+
   // The names, without a leading slash, of all objects in /dev/shm that begin with `prefix`.
   [[nodiscard]] static std::vector<std::string> names(std::string_view prefix);
 
@@ -42,8 +51,10 @@ class posix_segment {
       : mapped_(std::move(mapped)), key_(key), inode_(inode) {}
   static std::expected<posix_segment, error> map(int object, const segment_key& key);
   static std::expected<posix_segment, error> fill(int object, const segment_key& key,
-                                                  std::size_t size,
+                                                  std::size_t size, std::size_t reserved,
                                                   const segment_initializer& init);
+  // Whether an object opened by this segment's name is still this segment. Errors: not_found.
+  [[nodiscard]] std::expected<void, error> check_name(int object, const char* attempted) const;
 
   mapping mapped_;
   segment_key key_;
