@@ -97,7 +97,7 @@ class lock_cell {
     auto* cell = new (segment.bytes().data()) layout{};
     detail::stamp(cell->header, L::name);
     lock_cell made(std::move(segment), *cell);
-    SHMARK_RETURN_IF_ERROR(L::create(cell->state));
+    SHMARK_RETURN_IF_ERROR(L::create(cell->state, {.space = owner.space()}));
     return made;
   }
   lock_cell(lock_cell&& other) noexcept

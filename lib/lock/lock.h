@@ -61,28 +61,35 @@ struct lock_traits {
   bool any_pid_namespace = false;    // works between containers that share memory
 };
 
-template <class L>
-concept lock =
-    std::movable<L> && requires(typename L::state& state, L& handle, mode how, deadline until) {
-      // The name that tables, flags and files use.
-      { L::name } -> std::convertible_to<std::string_view>;
-      { L::can } -> std::convertible_to<lock_traits>;
-      // Makes a lock, held by nobody, of zero-filled memory. Errors: no_space, denied.
-      { L::create(state) } -> std::same_as<std::expected<void, error>>;
-      // Opens a handle to a lock that create() made; the state stays where it is for the handle's
-      // life. Errors: corrupt, not_found.
-      { L::attach(state) } -> std::same_as<std::expected<L, error>>;
-      // Frees what create() took from the system, also when it died midway; idempotent. Whoever
-      // uses a handle after that gets not_found, or waits in vain: destroy what nobody uses.
-      { L::destroy(state) } -> std::same_as<void>;
-      // Errors, none of which leaves it held: would_block (only for deadline::none()), timed_out,
-      // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, system.
-      { handle.acquire(how, until) } -> std::same_as<std::expected<acquired, error>>;
-      // Requires: held by the caller, in mode `how`.
-      { handle.release(how) } -> std::same_as<void>;
-    };
+// Where a lock may put segments of its own.
+struct lock_home {
+  short_text space;          // of the segment that its state lies in
+  std::uint64_t beside = 0;  // what L::company() says of a lock that outlives it; 0: none
+};
 
-// Releases on destruction what the caller has acquired.
+template <class L>
+concept lock = std::movable<L> && requires(typename L::state& state, const lock_home& home,
+                                           L& handle, mode how, deadline until) {
+  // The name that tables, flags and files use.
+  { L::name } -> std::convertible_to<std::string_view>;
+  { L::can } -> std::convertible_to<lock_traits>;
+  // Makes a lock, held by nobody, of zero-filled memory. Errors: no_space, denied.
+  { L::create(state, home) } -> std::same_as<std::expected<void, error>>;
+  // Opens a handle to a lock that create() made; the state stays where it is for the handle's
+  // life. Errors: corrupt, not_found.
+  { L::attach(state) } -> std::same_as<std::expected<L, error>>;
+  // Frees what create() took from the system, also when it died midway; idempotent. Whoever
+  // uses a handle after that gets not_found, or waits in vain: destroy what nobody uses.
+  { L::destroy(state) } -> std::same_as<void>;
+  // Errors, none of which leaves it held: would_block (only for deadline::none()), timed_out,
+  // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, system.
+  { handle.acquire(how, until) } -> std::same_as<std::expected<acquired, error>>;
+  // Requires: held by the caller, in mode `how`.
+  { handle.release(how) } -> std::same_as<void>;
+};
+
+// Releases on destruction what the caller has acquired. A child of fork must not destroy its copy
+// of one: it holds nothing (L3), and releasing that stops the program (L5).
 template <lock L>
 class held {
  public:

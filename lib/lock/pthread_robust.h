@@ -27,7 +27,7 @@ class pthread_robust {
     pthread_mutex_t mutex;
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home&) noexcept {
     return detail::make_mutex(at.mutex, detail::mutex_kind::robust);
   }
   [[nodiscard]] static std::expected<pthread_robust, error> attach(state& at) noexcept {

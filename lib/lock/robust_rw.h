@@ -1,85 +1,275 @@
-// shmark's own crash-safe lock.
+// shmark's own lock: reader-writer, crash-safe at every instruction, and fair.
 //
-// For now both modes exclude everybody (can.shared is false); what it adds to glibc's robust mutex,
-// on which it stands, is that it knows what its dead owner was doing: a death is reported only if
-// the dead held it exclusively, and is reported until somebody who was told of it has released. And
-// that a killed waiter leaves no other one asleep (see acquire_robust_mutex).
+// Writers exclude everybody, readers only writers; two readers touch no cache line in common. When
+// a holder dies, whoever wants the lock takes it over at once; the death of one who held it
+// exclusively is reported (owner_died) until somebody who was told of it has released it from
+// exclusive mode. A stopped holder keeps it.
 //
-// Protocol. `mark` is written by the holder of the mutex only, so every access is ordered by it and
-// needs no order of its own; it is atomic because a dead holder's last store is read.
-//   acquire  mutex; mark := (mark & exclusive or damaged ? damaged : 0) | mode
-//   release  mark := 0; unlock
+// Terms
+//   word        64 bits: the owner's seat in the roster (see roster.h), 0 if none; and six flags
+//   owner       whose seat is in the word: it alone changes what is guarded, or lets readers in
+//   mark        a reader's record in the roster names the lock: that, and nothing else, is a shared
+//               hold. The word knows only that there may be readers (`biased`)
+//   flags       waiting   somebody may be asleep: whoever gives the word up sees to the next
+//               biased    readers may have marks, and more may come by mark alone
+//               pending   the owner has not got exclusive yet: it waits for marks to go
+//               entering  the owner is a reader on its way to its mark
+//               offered   the owner was chosen from those who wait, and has not accepted yet
+//               damaged   an exclusive holder died; nobody has repaired what is guarded
+//               woken     one of those who wait was woken and is on its way
+//
+// Protocol. M is the memory order; what has none given is seq_cst, for (2) and (4) rely on one
+// order of marks and words. Everything but the one compare-exchange or exchange of (1), (2), (5)
+// and (6) is out of line.
+//   (1) exclusive, nobody there     word: 0 -> me (M acquire and release). Held.
+//   (2) shared, readers there       word is `biased` and nothing else; mark := the lock's number;
+//                                   word is still that: held. Else mark := 0 (5), and (3)
+//   (3) the word's next owner       by compare-exchange of the whole word:
+//         it has no owner           -> me, with the flags it has
+//         offered to me             -> me, without `offered`
+//         its owner is dead         -> me; + damaged unless the dead had pending, entering, offered
+//         offered to one who does not wait any more, is stopped, or has not come for 50 ms
+//                                   -> me; the other goes to the end of the queue
+//         else                      wait (7), and again
+//       A reader adds `entering`, a writer `pending` if `biased` is set. Then
+//         reader  mark := number; word -> no owner, + biased, - entering: held
+//         writer  (4), then word: - biased, - pending: held
+//   (4) drain   for each record but one's own: wait until it has no mark of this lock, or until its
+//       thread is dead. A reader that is waited for is asked to wake us (`awaited` in its mark)
+//   (5) release shared       mark := 0 (M release, exchange); if it was awaited, wake
+//   (6) release exclusive    word: me -> 0 (M release); if there are flags: word -> no owner,
+//                            without damaged; then see to the next (8)
+//       downgrade            mark := number; then as (6), + biased
+//       upgrade              as (3), while keeping the mark; refused (would_deadlock) if another
+//                            writer is pending, for each would wait for the other. (4); mark := 0;
+//                            word: - biased, - pending: held
+//   (7) wait    say in one's record for which lock, with a ticket; word: + waiting; sleep on one's
+//       `turn` and on the owner's proof of life, for 1 ms, and twice as long each time up to 50 ms;
+//       then look at everything again. Before refusing, once more, and whether the owner has gone
+//       unmarked ((6) of roster.h)
+//   (8) the next one, if `waiting` is set: the word is left without an owner and the longest waiter
+//       is woken (unless one is `woken` already), so that whoever runs may go on; once the woken
+//       one asks for it, or after `patience` times, the word goes to the longest waiter
+//       (`offered`). If nobody waits, `waiting` goes, and comes back if somebody was just about to
+//       sleep
+//
 // Invariants
-//   R1  mark == 0 while nobody holds the mutex and the last holder released it.
-//   R2  A holder that dies with `exclusive` in the mark, or with `damaged`, leaves it there: the
-//       next to acquire sees it and reports owner_died. One that dies before it has stored its
-//       mode was never told that it holds the lock, so it cannot have changed anything.
-//   R3  `damaged` is cleared only by a release, thus by one who was told.
+//   R1  One owner: every change of owner is a compare-exchange of the word with the seat in it, and
+//       seats never repeat (T1).
+//   R2  While the word has an owner that is not pending, entering or offered, no live thread but
+//       the owner has a mark that was acknowledged: a reader acknowledges its mark only if it saw
+//       `biased` without an owner after making it, and a writer that took such a word has seen the
+//       mark since, or the reader sees the writer (both are seq_cst).
+//   R3  `biased` is cleared only by an owner who has seen all marks go; it is set only by an owner,
+//       or one leaving.
+//   R4  A dead exclusive holder leaves its seat without pending, entering or offered, or `damaged`;
+//       whoever takes it over has `damaged`. It goes only with a release from exclusive, thus by
+//       one who was told.
+//   R5  Nobody waits for one who is dead for longer than 50 ms: each wait ends by then and looks at
+//       everything anew. Usually at once: the proof of life wakes the one that watches it. (Three
+//       times that for a death that the kernel does not mark, see roster.h.)
+//   R6  A waiter is overtaken at most bypass_max(n) times, n being those in the queue, itself
+//       included, unless it is stopped or does not come for 50 ms when it is its turn. A death, or
+//       a stop, between two steps of (8) can hide it for one wait of (7), in which nobody counts.
+//   R7  A death at any instruction leaves a state that these rules cover: marks of the dead count
+//       for nothing, a dead owner is taken over from, all else are hints (`waiting`, `woken`,
+//       tickets) whose loss costs one wait of (7).
 //
-// What survives a crash: see pthread_robust.h, on whose proof of life it relies; hence one PID
-// namespace, and a segment that no other user can write. Releasing what another holds stops the
-// program.
+// Process and thread safety: any number of processes, 16,384 threads at once. A handle is for one
+// thread at a time; it may be moved to another while it holds nothing. In a child of fork(2) it
+// holds nothing. Who asks for what the handle holds gets would_deadlock, and so does a thread that
+// asks by another handle for what excludes itself; several handles of a thread may hold a lock
+// shared. A thread may hold 8 locks of one roster shared at the same time (then: no_space).
+//
+// What survives a crash: the lock, with the roster beside it, in its own space. The segment that
+// the state lies in must be one that no other user can write.
+//
+// Sources. Reader marks away from the lock's word: D. Dice, A. Kogan, "BRAVO: Biased Locking for
+// Reader-Writer Locks", USENIX ATC 2019. Handing over after a bound: the starvation mode of Go's
+// sync.Mutex. Robust futexes: see roster.h.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <bit>
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "lib/base/check.h"
 #include "lib/lock/lock.h"
-#include "lib/lock/pthread_call.h"
+#include "lib/lock/roster.h"
 
 namespace shmark {
 
 class robust_rw {
  public:
   static constexpr std::string_view name = "robust_rw";
-  static constexpr lock_traits can{
-      .timed = true, .crash_safe = true, .reports_owner_death = true, .per_thread = true};
+  static constexpr lock_traits can{.shared = true,
+                                   .timed = true,
+                                   .crash_safe = true,
+                                   .reports_owner_death = true,
+                                   .per_thread = true};
+  // 192 bytes. The first line is written by all, the rest by create() and destroy() only.
   struct state {
-    pthread_mutex_t mutex;
-    std::atomic<std::uint32_t> mark;
+    alignas(64) std::atomic<std::uint64_t> word;
+    std::atomic<std::uint64_t> taken;           // times the word was taken while somebody waited
+    std::atomic<std::uint64_t> bypass_longest;  // most that were let past one waiter
+    std::atomic<std::uint64_t> served;          // of `taken`, when the longest waiter had its turn
+    std::atomic<std::uint32_t> woken;           // the index of the one who was woken last
+    alignas(64) std::atomic<std::uint64_t> roster;  // the key's number; 0: there is none
+    std::uint32_t number;                           // the lock's, in the roster
+    std::atomic<std::uint32_t> destroyed;           // 1: so it is, or is being
+    std::uint32_t shares_roster;                    // 1: the roster belongs to another lock
+    std::uint32_t unused;
+    std::atomic<std::uint64_t> roster_number;  // which table it is; 0 until the first attach()
+    std::array<char, 64> space;                // the key's, with a 0 at the end
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
-    at.mark.store(0, std::memory_order_relaxed);
-    return detail::make_mutex(at.mutex, detail::mutex_kind::robust);
+  // How often in a row others may take the lock while somebody waits.
+  static constexpr std::uint32_t patience = 4096;
+  // How often, at most, a waiter is overtaken when there are `waiters` in all.
+  [[nodiscard]] static constexpr std::uint64_t bypass_max(std::uint64_t waiters) noexcept {
+    return (patience + 2) * waiters;
   }
-  [[nodiscard]] static std::expected<robust_rw, error> attach(state& at) noexcept {
-    return robust_rw(at);
-  }
-  static void destroy(state&) noexcept {}
+
+  // With a roster of its own, in the space that `home` names; it is made by the first attach().
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home& home) noexcept;
+  [[nodiscard]] static std::expected<robust_rw, error> attach(state& at) noexcept;
+  static void destroy(state& at) noexcept;
+  // For lock_home::beside: locks that are made so share the roster of this one.
+  [[nodiscard]] static std::uint64_t company(const state& at) noexcept;
+
+  robust_rw(robust_rw&& other) noexcept
+      : state_(other.state_),
+        roster_(std::move(other.roster_)),
+        member_(other.member_),
+        serial_(other.serial_),
+        held_(std::exchange(other.held_, held::nothing)),
+        mark_(other.mark_) {}
+  robust_rw& operator=(robust_rw&& other) noexcept;
+  ~robust_rw();
 
   [[nodiscard]] std::expected<acquired, error> acquire(mode how, deadline until) noexcept {
-    const int returned = detail::acquire_robust_mutex(state_->mutex, until);
-    if (returned == 0) [[likely]] {
-      state_->mark.store(mark_of(how), std::memory_order_relaxed);  // it was 0 (R1)
-      return acquired::ok;
+    if (serial_ != detail::thread_serial || held_ != held::nothing) [[unlikely]]
+      return begin(how, until);
+    if (how == mode::exclusive) {
+      // Looked at first: a compare-exchange that fails costs as much as one that succeeds.
+      std::uint64_t nobody = 0;
+      if (state_->word.load(std::memory_order_relaxed) == 0 &&
+          state_->word.compare_exchange_strong(nobody, member_->self, std::memory_order_acq_rel,
+                                               std::memory_order_relaxed)) [[likely]] {
+        ++member_->holds;
+        held_ = held::exclusive;
+        return acquired::ok;
+      }
+    } else if (state_->word.load(std::memory_order_relaxed) == biased && member_->marks_used == 0)
+        [[likely]] {
+      futex_word& mark = member_->record->marks[0];
+      mark.exchange(state_->number);
+      if (state_->word.load() == biased) [[likely]] {
+        member_->marks_used = 1;
+        member_->handles[0] = 1;
+        mark_ = 0;
+        ++member_->holds;
+        held_ = held::shared;
+        return acquired::ok;
+      }
+      unmark(mark);
     }
-    if (returned != EOWNERDEAD) return detail::acquire_failure(returned);
-    return recover(how);
+    return acquire_slowly(how, until);
   }
+
   void release(mode how) noexcept {
-    const std::uint32_t mark = state_->mark.load(std::memory_order_relaxed);
-    SHMARK_CHECK((mark & ~damaged) == mark_of(how),
-                 "released a lock that is not held in this mode");
-    state_->mark.store(0, std::memory_order_relaxed);
-    if (pthread_mutex_unlock(&state_->mutex) != 0) [[unlikely]] {
-      // It is another's mark: without it, the death of that one would go unreported.
-      state_->mark.store(mark, std::memory_order_relaxed);
-      SHMARK_CHECK(false, "released a lock that is not held");
+    SHMARK_CHECK(held_ != held::nothing && serial_ == detail::thread_serial,
+                 "released a lock that is not held");
+    SHMARK_CHECK(held_ == as_held(how), "released a lock that is not held in this mode");
+    held_ = held::nothing;
+    --member_->holds;
+    if (how == mode::exclusive) {
+      std::uint64_t mine = member_->self;
+      if (state_->word.load(std::memory_order_relaxed) != mine ||
+          !state_->word.compare_exchange_strong(mine, 0, std::memory_order_release,
+                                                std::memory_order_relaxed)) [[unlikely]]
+        give_up(0, damaged);
+    } else if (--member_->handles[mark_] == 0) {
+      member_->marks_used &= ~(1U << mark_);
+      unmark(member_->record->marks[mark_]);
     }
   }
+
+  // From exclusive to shared, with nobody in between. Requires: held exclusively by the caller.
+  // Errors: no_space, if the thread holds 8 locks of the roster shared; it then stays exclusive.
+  [[nodiscard]] std::expected<void, error> downgrade() noexcept;
+
+  // From shared to exclusive, with nobody in between. Requires: held shared by the caller, who
+  // after an error still holds it so. Errors: would_deadlock, if another waits for exclusive or
+  // upgrades, or another handle of this thread holds it; would_block, timed_out.
+  [[nodiscard]] std::expected<acquired, error> upgrade(deadline until) noexcept;
 
  private:
-  static constexpr std::uint32_t damaged = 4;
-
-  explicit robust_rw(state& at) noexcept : state_(&at) {}
-  static constexpr std::uint32_t mark_of(mode how) noexcept {
-    return how == mode::exclusive ? 1 : 2;
+  enum class held : std::uint8_t { nothing, exclusive, shared };
+  static constexpr held as_held(mode how) noexcept {
+    return how == mode::exclusive ? held::exclusive : held::shared;
   }
-  [[gnu::cold]] acquired recover(mode how) noexcept;
+
+  // Bits of the word that are not the seat's.
+  static constexpr std::uint64_t waiting = 1U << 15U;
+  static constexpr std::uint64_t woken = 1U << 16U;
+  static constexpr std::uint64_t biased = 1U << 17U;
+  static constexpr std::uint64_t damaged = 1U << 18U;
+  static constexpr std::uint64_t pending = 1U << 19U;
+  static constexpr std::uint64_t entering = 1U << 20U;
+  static constexpr std::uint64_t offered = 1U << 21U;
+  // Those that stay when the owner changes.
+  static constexpr std::uint64_t lasting = waiting | woken | biased | damaged;
+  static_assert(((lasting | pending | entering | offered) & detail::seat_bits) == 0);
+
+  // Why somebody wants to own the word.
+  enum class purpose : std::uint8_t { writing, reading, upgrading };
+  class contender;
+
+  robust_rw(state& at, std::shared_ptr<detail::roster> in) noexcept
+      : state_(&at), roster_(std::move(in)) {
+    roster_->enter();
+  }
+
+  // (5).
+  static void unmark(futex_word& mark) noexcept {
+    if ((mark.exchange(0, std::memory_order_release) & detail::participant::awaited) != 0)
+        [[unlikely]]
+      futex_wake(mark, 1);
+  }
+  [[nodiscard]] std::expected<acquired, error> begin(mode how, deadline until) noexcept;
+  [[nodiscard]] std::expected<acquired, error> acquire_slowly(mode how, deadline until) noexcept;
+  [[nodiscard]] bool overtake() noexcept;
+  // (3) for a writer, from the ownership of the word on.
+  [[nodiscard]] std::expected<acquired, error> become_writer(std::uint64_t word,
+                                                             deadline until) noexcept;
+  // Which of this thread's marks says that it holds this lock shared; 8 if none does.
+  [[nodiscard]] std::uint32_t own_mark() const noexcept;
+  // Makes a mark. Requires: one is left.
+  void mark() noexcept;
+  // (4). Errors: would_block, timed_out.
+  [[nodiscard]] std::expected<void, error> drain(deadline until) noexcept;
+  [[nodiscard]] std::expected<void, error> drain(futex_word& mark, std::uint32_t index,
+                                                 deadline until) noexcept;
+  // Gives the word up, with these flags changed, and sees to the next (8). Requires: owns it.
+  void give_up(std::uint64_t set, std::uint64_t clear) noexcept;
+  void see_to_the_next() noexcept;
+  [[nodiscard]] bool is_time_to_serve() const noexcept;
+  // Makes it so, for one that was woken and is there.
+  void ask() noexcept;
+  // The index of the longest waiter that is alive; roster::capacity if there is none.
+  [[nodiscard]] std::uint32_t longest_waiter() const noexcept;
+  void rouse(std::uint32_t index) noexcept;
 
   state* state_;
+  std::shared_ptr<detail::roster> roster_;
+  detail::member* member_ = nullptr;
+  std::uint64_t serial_ = ~std::uint64_t{0};  // of the thread whose member it is
+  held held_ = held::nothing;
+  std::uint8_t mark_ = 0;  // which of its marks, while it holds shared
 };
-static_assert(lock<robust_rw>);
 
 }  // namespace shmark

@@ -42,7 +42,7 @@ int operate(int id, std::span<sembuf> operations, deadline until) noexcept {
 
 }  // namespace
 
-std::expected<void, error> sysv_semaphore::create(state& at) noexcept {
+std::expected<void, error> sysv_semaphore::create(state& at, const lock_home&) noexcept {
   for (;;) {
     const auto key = static_cast<key_t>(unpredictable_number() & 0x7fffffff);
     if (key == IPC_PRIVATE) continue;

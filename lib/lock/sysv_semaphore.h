@@ -42,7 +42,7 @@ class sysv_semaphore {
     std::atomic<std::int32_t> key;  // 0: none yet
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept;
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home& home) noexcept;
   [[nodiscard]] static std::expected<sysv_semaphore, error> attach(state& at) noexcept;
   static void destroy(state& at) noexcept;
 

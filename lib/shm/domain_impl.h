@@ -68,7 +68,9 @@ auto domain<Backend>::make(transaction& change, const std::string& name, const c
     const auto key = segment_key::random_in(key_.space);
     change.value()[name] = {key.number, type, detail::entry_state::making};
     SHMARK_RETURN_IF_ERROR(change.commit());
-    auto made = store_type::create(key, options);
+    store_options with_company = options;
+    with_company.company = registry_.company();
+    auto made = store_type::create(key, with_company);
     if (made) {
       change.value()[name].state = detail::entry_state::ready;
     } else {

@@ -92,6 +92,8 @@ class variable {
   [[nodiscard]] std::uint64_t hits() const noexcept { return hits_; }
   [[nodiscard]] std::uint64_t misses() const noexcept { return misses_; }
 
+  // For store_options::company.
+  [[nodiscard]] std::uint64_t company() const noexcept { return store_.company(); }
   // Sizes and counts of the store below.
   [[nodiscard]] std::expected<typename store_type::statistics, error> stats() {
     return store_.stats();

@@ -18,8 +18,9 @@
 // Protocol. All but (1) needs the lock; M is the memory order.
 //   (1) cached read   word.load(M acquire) == the word that the copy was decoded under: no change
 //                     since, and no writer now
-//   (2) read          acquire shared; if writing is up, its writer is dead: repair (5), and again;
-//                     use the current side; release
+//   (2) read          acquire shared; if writing is up, or an owner died, begin and end a write
+//   (3),
+//                     which repairs, and again; use the current side; release
 //   (3) write         acquire exclusive; repair if writing is up; word |= writing (M release);
 //                     write into the spare side only; commit (4) or word &= ~writing; release
 //   (4) commit        spare.length, checksum; word := (serial + 1) << 1 (M release): this one store
@@ -81,6 +82,9 @@ constexpr auto removal_patience = std::chrono::seconds(10);
 struct store_options {
   std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; 256 to 2^60
   bool has_checksum = true;     // verify contents before decoding; costs time for each byte
+  // What company() says of a store in the same space that outlives this one: their locks then share
+  // what they keep about threads. 0: it keeps its own.
+  std::uint64_t company = 0;
 };
 
 template <named_segment Segment, lock Lock>
@@ -120,6 +124,15 @@ class store {
   [[nodiscard]] std::expected<snapshot, error> read(deadline until = deadline::never());
   // The exclusive lock, and the right to write one new value. Errors: as read().
   [[nodiscard]] std::expected<transaction, error> write(deadline until = deadline::never());
+
+  // For store_options::company.
+  [[nodiscard]] std::uint64_t company() const noexcept {
+    if constexpr (requires { Lock::company(lock_state(*block_)); }) {
+      return Lock::company(lock_state(*block_));
+    } else {
+      return 0;
+    }
+  }
 
   struct statistics {
     std::uint64_t serial;
@@ -174,7 +187,7 @@ class store {
   static bool in_range(const store_options& options) noexcept {
     return options.capacity >= 256 && options.capacity <= std::size_t{1} << 60;
   }
-  static segment_initializer initializer(const store_options& options);
+  static segment_initializer initializer(const segment_key& key, const store_options& options);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
                                                                 Segment segment);
@@ -192,8 +205,12 @@ class store {
     return std::unexpected(why);
   }
 
+  struct admission {
+    held<Lock> lock;
+    acquired told;
+  };
   // Acquires the lock, of a store that is not being removed.
-  std::expected<held<Lock>, error> acquire(mode how, deadline until);
+  std::expected<admission, error> acquire(mode how, deadline until);
   // (5). Requires: exclusive.
   std::uint64_t repair() noexcept;
   // Removes a side's data segment, if it has one. Requires: exclusive, and that the side is spare

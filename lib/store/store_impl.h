@@ -4,11 +4,13 @@
 namespace shmark {
 
 template <named_segment Segment, lock Lock>
-segment_initializer store<Segment, Lock>::initializer(const store_options& options) {
-  return [options](std::span<std::byte> fresh) -> std::expected<void, error> {
+segment_initializer store<Segment, Lock>::initializer(const segment_key& key,
+                                                      const store_options& options) {
+  return [home = lock_home{key.space, options.company},
+          options](std::span<std::byte> fresh) -> std::expected<void, error> {
     auto* block = new (fresh.data()) control{};
     auto* state = new (block->lock_area.data()) typename Lock::state{};
-    SHMARK_RETURN_IF_ERROR(Lock::create(*state));
+    SHMARK_RETURN_IF_ERROR(Lock::create(*state, home));
     detail::stamp(*block, Lock::name, sizeof *state, segment_size(options), options.capacity,
                   options.has_checksum);
     return {};
@@ -21,7 +23,7 @@ auto store<Segment, Lock>::create(const segment_key& key, const store_options& o
   if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
   auto made = [&]() -> std::expected<store, error> {
-    SHMARK_RETURN_IF_ERROR(initializer(options)(segment.bytes()));
+    SHMARK_RETURN_IF_ERROR(initializer(key, options)(segment.bytes()));
     SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
     return handle_to(std::move(shared));
   }();
@@ -44,9 +46,9 @@ auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_op
     -> std::expected<store, error> {
   if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(
-        auto segment,
-        Segment::open_or_create(key, segment_size(options), private_mode, initializer(options)));
+    SHMARK_ASSIGN_OR_RETURN(auto segment,
+                            Segment::open_or_create(key, segment_size(options), private_mode,
+                                                    initializer(key, options)));
     SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
     auto handle = handle_to(shared);
     if (handle || !is_removed(*shared)) return handle;
@@ -132,14 +134,14 @@ void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<held<Lock>, error> store<Segment, Lock>::acquire(mode how, deadline until) {
-  // Whether the last owner died is not asked here: the writing bit says it for every kind of lock.
-  if (auto got = lock_.acquire(how, until); !got) return about(attachment_->key, got.error());
+auto store<Segment, Lock>::acquire(mode how, deadline until) -> std::expected<admission, error> {
+  const auto got = lock_.acquire(how, until);
+  if (!got) return about(attachment_->key, got.error());
   held<Lock> lock(lock_, how);
   if (block_->removed.load(std::memory_order_relaxed) != 0) {
     return failure(errc::not_found, "use store", attachment_->key.text(), "it has been removed");
   }
-  return lock;
+  return admission{std::move(lock), *got};
 }
 
 template <named_segment Segment, lock Lock>
@@ -155,26 +157,28 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error> {
   for (;;) {
     {
-      SHMARK_ASSIGN_OR_RETURN(auto lock, acquire(mode::shared, until));
+      SHMARK_ASSIGN_OR_RETURN(auto admitted, acquire(mode::shared, until));
       const std::uint64_t word = block_->word.load(std::memory_order_acquire);
-      if ((word & detail::writing_bit) == 0) {
+      if ((word & detail::writing_bit) == 0 && admitted.told == acquired::ok) {
         const std::size_t current = detail::serial_of(word) % 2;
         SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
         const auto length = static_cast<std::size_t>(block_->sides[current].length);
         if (length > where.bytes.size() || !is_whole(current, where.bytes.first(length))) {
           return failure(errc::corrupt, "read store", attachment_->key.text());
         }
-        return snapshot(std::move(lock), std::move(where), length, word);
+        return snapshot(std::move(admitted.lock), std::move(where), length, word);
       }
     }
-    // A writer died. Repairing takes the exclusive lock, and is what every write begins with.
+    // A writer died. Repairing takes the exclusive lock, and is what every write begins with; and
+    // only a release from exclusive makes the lock forget the death.
     SHMARK_RETURN_IF_ERROR(write(until));
   }
 }
 
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto lock, acquire(mode::exclusive, until));
+  // Whether an owner died is not asked: the writing bit says it, for every kind of lock.
+  SHMARK_ASSIGN_OR_RETURN(auto admitted, acquire(mode::exclusive, until));
   std::uint64_t word = block_->word.load(std::memory_order_acquire);
   if ((word & detail::writing_bit) != 0) word = repair();
   const std::size_t current = detail::serial_of(word) % 2;
@@ -189,7 +193,8 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
     discard(*attachment_, 1 - current);
     spare = buffer_of(1 - current);
   }
-  return transaction(*this, std::move(lock), std::move(where), length, word, *std::move(spare));
+  return transaction(*this, std::move(admitted.lock), std::move(where), length, word,
+                     *std::move(spare));
 }
 
 template <named_segment Segment, lock Lock>

@@ -26,7 +26,7 @@ class boost_mutex {
     alignas(mutex) std::byte memory[sizeof(mutex)];
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home&) noexcept {
     return guarded("create lock", [&] { new (at.memory) mutex(); });
   }
   [[nodiscard]] static std::expected<boost_mutex, error> attach(state& at) noexcept {

@@ -14,7 +14,9 @@ class no_lock {
     char nothing;
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state&) noexcept { return {}; }
+  [[nodiscard]] static std::expected<void, error> create(state&, const lock_home&) noexcept {
+    return {};
+  }
   [[nodiscard]] static std::expected<no_lock, error> attach(state&) noexcept { return no_lock(); }
   static void destroy(state&) noexcept {}
 

@@ -18,7 +18,7 @@ class pthread_mutex {
     pthread_mutex_t mutex;
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home&) noexcept {
     return detail::make_mutex(at.mutex, detail::mutex_kind::plain);
   }
   [[nodiscard]] static std::expected<pthread_mutex, error> attach(state& at) noexcept {

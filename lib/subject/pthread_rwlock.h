@@ -20,7 +20,7 @@ class pthread_rwlock {
     pthread_rwlock_t lock;
   };
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
+  [[nodiscard]] static std::expected<void, error> create(state& at, const lock_home&) noexcept {
     pthread_rwlockattr_t attributes;
     pthread_rwlockattr_init(&attributes);
     int failed = pthread_rwlockattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);

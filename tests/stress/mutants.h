@@ -34,7 +34,7 @@ class null_lock {
   struct state {
     std::atomic<std::uint32_t> unused;
   };
-  static std::expected<void, error> create(state&) noexcept { return {}; }
+  static std::expected<void, error> create(state&, const lock_home&) noexcept { return {}; }
   static std::expected<null_lock, error> attach(state&) noexcept { return null_lock(); }
   static void destroy(state&) noexcept {}
   std::expected<acquired, error> acquire(mode, deadline) noexcept { return acquired::ok; }
@@ -48,10 +48,12 @@ class deaf_lock {
   static constexpr std::string_view name = "deaf_lock";
   static constexpr lock_traits can = robust_rw::can;
   using state = robust_rw::state;
-  static std::expected<void, error> create(state& at) noexcept { return robust_rw::create(at); }
+  static std::expected<void, error> create(state& at, const lock_home& home) noexcept {
+    return robust_rw::create(at, home);
+  }
   static std::expected<deaf_lock, error> attach(state& at) noexcept {
     SHMARK_ASSIGN_OR_RETURN(auto whole, robust_rw::attach(at));
-    return deaf_lock(whole);
+    return deaf_lock(std::move(whole));
   }
   static void destroy(state& at) noexcept { robust_rw::destroy(at); }
   std::expected<acquired, error> acquire(mode how, deadline until) noexcept {
@@ -62,7 +64,7 @@ class deaf_lock {
   }
 
  private:
-  explicit deaf_lock(robust_rw whole) noexcept : whole_(whole) {}
+  explicit deaf_lock(robust_rw whole) noexcept : whole_(std::move(whole)) {}
   robust_rw whole_;
 };
 static_assert(lock<deaf_lock>);
@@ -76,13 +78,13 @@ class eternal_lock {
     robust_rw::state whole;
     std::atomic<std::uint32_t> has_writer;
   };
-  static std::expected<void, error> create(state& at) noexcept {
+  static std::expected<void, error> create(state& at, const lock_home& home) noexcept {
     at.has_writer = 0;
-    return robust_rw::create(at.whole);
+    return robust_rw::create(at.whole, home);
   }
   static std::expected<eternal_lock, error> attach(state& at) noexcept {
     SHMARK_ASSIGN_OR_RETURN(auto whole, robust_rw::attach(at.whole));
-    return eternal_lock(whole, at);
+    return eternal_lock(std::move(whole), at);
   }
   static void destroy(state& at) noexcept { robust_rw::destroy(at.whole); }
   std::expected<acquired, error> acquire(mode how, deadline until) noexcept {
@@ -98,7 +100,7 @@ class eternal_lock {
   }
 
  private:
-  eternal_lock(robust_rw whole, state& at) noexcept : whole_(whole), state_(&at) {}
+  eternal_lock(robust_rw whole, state& at) noexcept : whole_(std::move(whole)), state_(&at) {}
   robust_rw whole_;
   state* state_;
 };

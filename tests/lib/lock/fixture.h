@@ -17,6 +17,7 @@
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/steps.h"
+#include "tests/support/unique_space.h"
 
 namespace shmark {
 
@@ -32,7 +33,7 @@ inline constexpr std::array both_modes{mode::exclusive, mode::shared};
 template <lock L>
 class shared_lock {
  public:
-  shared_lock() { expect(L::create(*state_)); }
+  shared_lock() { expect(L::create(*state_, home_)); }
   ~shared_lock() { L::destroy(*state_); }
 
   // A new handle.
@@ -42,6 +43,7 @@ class shared_lock {
     return *std::move(handle);
   }
   [[nodiscard]] typename L::state& state() const noexcept { return *state_; }
+  [[nodiscard]] const lock_home& home() const noexcept { return home_; }
 
  private:
   template <class T>
@@ -49,6 +51,7 @@ class shared_lock {
     if (!done) throw std::runtime_error(done.error().message());
   }
 
+  lock_home home_{.space = support::unique_space()};
   support::shared<typename L::state> state_;
 };
 

@@ -249,7 +249,7 @@ TYPED_TEST(LockConformance, IsDestroyedTwiceAndMadeAgain) {
   lock.state().~state();
   new (&lock.state()) typename TypeParam::state{};
   TypeParam::destroy(lock.state());  // as when its maker died before it had begun
-  ASSERT_TRUE(TypeParam::create(lock.state()));
+  ASSERT_TRUE(TypeParam::create(lock.state(), lock.home()));
   EXPECT_TRUE(is_free(lock));
 }
 

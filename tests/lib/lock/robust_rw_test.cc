@@ -3,25 +3,52 @@
 #include "lib/lock/robust_rw.h"
 
 #include <gtest/gtest.h>
-#include <linux/futex.h>
+#include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
 
+#include "lib/segment/posix.h"
 #include "tests/lib/lock/fixture.h"
 #include "tests/support/child.h"
+#include "tests/support/shared.h"
+#include "tests/support/steps.h"
+#include "tests/support/unique_space.h"
 
 namespace shmark {
 namespace {
 
+using support::child;
 using support::exited;
+using support::shared;
+using support::steps;
 using lock_under_test = shared_lock<robust_rw>;
+
+constexpr std::array both_modes{mode::exclusive, mode::shared};
+
+// Acquires and releases at once; what that came to.
+std::string try_once(robust_rw& handle, mode how) {
+  const auto got = handle.acquire(how, deadline::none());
+  if (got) handle.release(how);
+  return outcome(got);
+}
+
+// --- Deaths.
 
 TEST(RobustRw, DoesNotReportADeadSharedHolder) {
   for (const mode how : both_modes) {
     const lock_under_test lock;
     holder dead(lock, mode::shared);
     dead.kill();
-    EXPECT_EQ(take_and_release(lock, how, deadline::never()), "ok");
+    auto handle = lock.open();
+    EXPECT_EQ(outcome(handle.acquire(how, deadline::never())), "ok");
+    handle.release(how);
   }
 }
 
@@ -35,53 +62,427 @@ TEST(RobustRw, StaysDamagedWhileThoseWhoAreToldDieInWhateverMode) {
       EXPECT_EQ(told.told(), acquired::owner_died);
       told.kill();
     }
-    EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "owner_died");
-    EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
+    auto handle = lock.open();
+    EXPECT_EQ(try_once(handle, mode::exclusive), "owner_died");
+    EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
   }
 }
 
-TEST(RobustRw, IsWholeAgainOnceOneWhoWasToldHasReleasedInWhateverMode) {
-  for (const mode how : both_modes) {
-    const lock_under_test lock;
-    holder first(lock, mode::exclusive);
-    first.kill();
-    holder told(lock, how);
-    EXPECT_EQ(told.told(), acquired::owner_died);
-    EXPECT_EQ(told.release(), exited(0));
-    holder next(lock, how);
-    EXPECT_EQ(next.told(), acquired::ok);
-    EXPECT_EQ(next.release(), exited(0));
-  }
-}
-
-TEST(RobustRw, AnUntoldSharedHoldersDeathAfterAnUneventfulWriteIsNotReported) {
+TEST(RobustRw, StaysDamagedUntilOneWhoWasToldHasReleasedItFromExclusive) {
   const lock_under_test lock;
-  holder writer(lock, mode::exclusive);
-  EXPECT_EQ(writer.release(), exited(0));
-  holder reader(lock, mode::shared);
-  reader.kill();
-  EXPECT_EQ(take_and_release(lock, mode::exclusive, deadline::never()), "ok");
+  holder first(lock, mode::exclusive);
+  first.kill();
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::shared), "owner_died");
+  EXPECT_EQ(try_once(handle, mode::shared), "owner_died");
+  EXPECT_EQ(try_once(handle, mode::exclusive), "owner_died");
+  for (const mode how : both_modes) EXPECT_EQ(try_once(handle, how), "ok");
 }
 
-// What is left when a waiter was woken and killed before it took the lock, and another took it in
-// passing: somebody sleeps, and the word does not say so.
-TEST(RobustRw, AWaiterOfWhomTheLockDoesNotKnowAnyMoreGoesOn) {
+TEST(RobustRw, ReadersThatAreToldAreThereTogether) {
+  const lock_under_test lock;
+  holder first(lock, mode::exclusive);
+  first.kill();
+  holder second(lock, mode::shared);
+  holder third(lock, mode::shared);
+  EXPECT_EQ(second.told(), acquired::owner_died);
+  EXPECT_EQ(third.told(), acquired::owner_died);
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::exclusive), "would_block");
+}
+
+TEST(RobustRw, TheDeathOfAWriterThatWaitsForReadersIsNotReported) {
+  const lock_under_test lock;
+  holder reader(lock, mode::shared);
+  steps step;
+  auto writer = child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    static_cast<void>(own.acquire(mode::exclusive, deadline::never()));
+  });
+  step.await(1);
+  writer.await_asleep();
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::shared), "would_block") << "it would starve the writer";
+  writer.kill();
+  EXPECT_EQ(try_once(handle, mode::shared), "ok");
+  EXPECT_EQ(try_once(handle, mode::exclusive), "would_block");
+  EXPECT_EQ(reader.release(), exited(0));
+  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+}
+
+TEST(RobustRw, AWriterThatWaitsGoesOnWhenTheReaderIsKilled) {
+  const lock_under_test lock;
+  holder reader(lock, mode::shared);
+  steps step;
+  auto writer = child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  writer.await_asleep();
+  reader.kill();
+  EXPECT_EQ(writer.wait(), exited(0));
+}
+
+TEST(RobustRw, AThreadThatEndsHoldingItSharedHoldsNothingAnyMore) {
+  const lock_under_test lock;
+  std::jthread([&] {
+    auto own = lock.open();
+    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
+  }).join();
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+}
+
+[[noreturn]] void become_another_program() {
+  execl("/bin/sleep", "sleep", "1000", nullptr);
+  _exit(1);
+}
+
+TEST(RobustRw, AHolderThatExecutesAnotherProgramHasDied) {
+  for (const bool in_first_thread : {true, false}) {
+    const lock_under_test lock;
+    steps step;
+    auto executing = child::start([&] {
+      const auto body = [&] {
+        auto own = lock.open();
+        EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+        step.reach(1);
+        become_another_program();
+      };
+      if (in_first_thread) body();
+      std::jthread(body).join();
+    });
+    step.await(1);
+    auto handle = lock.open();
+    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died")
+        << "in the first thread: " << in_first_thread;
+    handle.release(mode::exclusive);
+    executing.kill();
+  }
+}
+
+TEST(RobustRw, ADeadHoldersPlaceInTheRosterIsTakenAndItsDeathStillReported) {
+  const lock_under_test lock;
+  const shared<robust_rw::state> other;
+  ASSERT_TRUE(robust_rw::create(
+      *other, {.space = lock.home().space, .beside = robust_rw::company(lock.state())}));
+  holder dead(lock, mode::exclusive);
+  dead.kill();
+  steps step;
+  auto successor = child::start([&] {
+    auto own = robust_rw::attach(*other);
+    EXPECT_EQ(outcome(own->acquire(mode::shared, deadline::never())), "ok");
+    step.reach(1);
+    step.await(2);
+    own->release(mode::shared);
+  });
+  step.await(1);
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::exclusive), "owner_died");
+  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+  step.reach(2);
+  EXPECT_EQ(successor.wait(), exited(0));
+  robust_rw::destroy(*other);
+}
+
+// --- Downgrade and upgrade.
+
+TEST(RobustRw, ADowngradeLetsReadersInAndKeepsWritersOut) {
   const lock_under_test lock;
   auto handle = lock.open();
   ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  waiter forgotten(lock);
-  auto& word = reinterpret_cast<unsigned&>(lock.state().mutex.__data.__lock);
-  std::atomic_ref(word).fetch_and(~static_cast<unsigned>(FUTEX_WAITERS));
+  ASSERT_TRUE(handle.downgrade());
+  holder reader(lock, mode::shared);
+  EXPECT_EQ(child::start([&] {
+              auto own = lock.open();
+              EXPECT_EQ(try_once(own, mode::exclusive), "would_block");
+            }).wait(),
+            exited(0));
+  handle.release(mode::shared);
+  EXPECT_EQ(try_once(handle, mode::exclusive), "would_block");
+  EXPECT_EQ(reader.release(), exited(0));
+  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+}
+
+TEST(RobustRw, ADowngradeWakesTheReaderThatWaits) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+  steps step;
+  auto reader = child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
+    own.release(mode::shared);
+  });
+  step.await(1);
+  reader.await_asleep();
+  ASSERT_TRUE(handle.downgrade());
+  EXPECT_EQ(reader.wait(), exited(0));
+  handle.release(mode::shared);
+}
+
+TEST(RobustRw, ADowngradeAfterADeathMakesItWhole) {
+  const lock_under_test lock;
+  holder first(lock, mode::exclusive);
+  first.kill();
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died");
+  ASSERT_TRUE(handle.downgrade());
+  holder reader(lock, mode::shared);
+  EXPECT_EQ(reader.told(), acquired::ok);
+  handle.release(mode::shared);
+}
+
+TEST(RobustRw, AnUpgradeOfTheOnlyReaderIsExclusive) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
+  ASSERT_EQ(outcome(handle.upgrade(deadline::none())), "ok");
+  EXPECT_EQ(child::start([&] {
+              auto own = lock.open();
+              EXPECT_EQ(try_once(own, mode::shared), "would_block");
+            }).wait(),
+            exited(0));
   handle.release(mode::exclusive);
-  EXPECT_EQ(forgotten.finish(), "ok");
+  for (const mode how : both_modes) EXPECT_EQ(try_once(handle, how), "ok");
+}
+
+TEST(RobustRw, AnUpgradeThatCannotBeLeavesItShared) {
+  const lock_under_test lock;
+  holder reader(lock, mode::shared);
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
+  EXPECT_EQ(outcome(handle.upgrade(deadline::none())), "would_block");
+  EXPECT_EQ(outcome(handle.upgrade(deadline::after(std::chrono::milliseconds(1)))), "timed_out");
+  holder another(lock, mode::shared);
+  EXPECT_EQ(reader.release(), exited(0));
+  EXPECT_EQ(another.release(), exited(0));
+  EXPECT_EQ(outcome(handle.upgrade(deadline::none())), "ok");
+  handle.release(mode::exclusive);
+}
+
+TEST(RobustRw, AnUpgradeWaitsForTheOtherReadersAndTheirDeath) {
+  const lock_under_test lock;
+  holder reader(lock, mode::shared);
+  steps step;
+  auto upgrading = child::start([&] {
+    auto own = lock.open();
+    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
+    step.reach(1);
+    EXPECT_EQ(outcome(own.upgrade(deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  upgrading.await_asleep();
+  reader.kill();
+  EXPECT_EQ(upgrading.wait(), exited(0));
+}
+
+TEST(RobustRw, OfTwoThatUpgradeTheSecondIsRefused) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
+  steps step;
+  auto upgrading = child::start([&] {
+    auto own = lock.open();
+    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
+    step.reach(1);
+    EXPECT_EQ(outcome(own.upgrade(deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  upgrading.await_asleep();
+  EXPECT_EQ(outcome(handle.upgrade(deadline::never())), "would_deadlock");
+  handle.release(mode::shared);
+  EXPECT_EQ(upgrading.wait(), exited(0));
+}
+
+TEST(RobustRw, AnUpgradeIsRefusedWhileAWriterWaitsForReaders) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
+  steps step;
+  auto writer = child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  writer.await_asleep();
+  EXPECT_EQ(outcome(handle.upgrade(deadline::never())), "would_deadlock");
+  handle.release(mode::shared);
+  EXPECT_EQ(writer.wait(), exited(0));
+}
+
+// --- Fairness.
+
+TEST(RobustRw, OvertakesNobodyMoreOftenThanItSays) {
+  constexpr int processes = 4;
+  constexpr int times = 50'000;
+  const lock_under_test lock;
+  steps step;
+  std::vector<child> all;
+  for (int i = 0; i < processes; ++i) {
+    all.push_back(child::start([&] {
+      auto own = lock.open();
+      step.meet(processes);
+      for (int n = 0; n < times; ++n) {
+        ASSERT_TRUE(own.acquire(mode::exclusive, deadline::never()));
+        own.release(mode::exclusive);
+      }
+    }));
+  }
+  for (auto& one : all) EXPECT_EQ(one.wait(), exited(0));
+  EXPECT_LE(lock.state().bypass_longest.load(), robust_rw::bypass_max(processes));
+}
+
+TEST(RobustRw, AWaiterThatIsStoppedHoldsNobodyUp) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+  steps step;
+  auto stopped = child::start([&] {
+    auto own = lock.open();
+    step.reach(1);
+    EXPECT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+    own.release(mode::exclusive);
+  });
+  step.await(1);
+  stopped.await_asleep();
+  stopped.stop();
+  handle.release(mode::exclusive);
+  // More often than it may be overtaken, so that it is its turn several times.
+  for (std::uint32_t i = 0; i < 3 * robust_rw::patience; ++i) {
+    ASSERT_TRUE(handle.acquire(mode::exclusive, deadline::never()));
+    handle.release(mode::exclusive);
+  }
+  stopped.resume();
+  EXPECT_EQ(stopped.wait(), exited(0));
+}
+
+// --- The roster.
+
+TEST(RobustRw, LocksBesideOneAnotherAreHeldIndependently) {
+  const lock_under_test lock;
+  const shared<robust_rw::state> other;
+  ASSERT_TRUE(robust_rw::create(
+      *other, {.space = lock.home().space, .beside = robust_rw::company(lock.state())}));
+  auto handle = lock.open();
+  {
+    auto own = robust_rw::attach(*other);
+    ASSERT_TRUE(own);
+    for (const mode how : both_modes) {
+      ASSERT_EQ(outcome(handle.acquire(how, deadline::never())), "ok");
+      for (const mode second : both_modes) EXPECT_EQ(try_once(*own, second), "ok");
+      handle.release(how);
+    }
+  }
+  robust_rw::destroy(*other);
+  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+}
+
+TEST(RobustRw, AThreadReadsEightLocksOfOneRosterAtATime) {
+  const lock_under_test first;
+  const lock_home beside{.space = first.home().space, .beside = robust_rw::company(first.state())};
+  std::vector<std::unique_ptr<shared<robust_rw::state>>> states;
+  std::vector<robust_rw> handles;
+  for (std::size_t i = 0; i < 9; ++i) {
+    states.push_back(std::make_unique<shared<robust_rw::state>>());
+    ASSERT_TRUE(robust_rw::create(**states.back(), beside));
+    handles.push_back(*robust_rw::attach(**states.back()));
+  }
+  for (std::size_t i = 0; i < 8; ++i) {
+    ASSERT_EQ(outcome(handles[i].acquire(mode::shared, deadline::never())), "ok") << i;
+  }
+  EXPECT_EQ(outcome(handles[8].acquire(mode::shared, deadline::never())), "no_space");
+  EXPECT_EQ(try_once(handles[8], mode::exclusive), "ok");
+  EXPECT_EQ(child::start([&] {
+              for (std::size_t i = 0; i < 8; ++i)
+                EXPECT_EQ(try_once(handles[i], mode::exclusive), "would_block");
+            }).wait(),
+            exited(0));
+  for (std::size_t i = 0; i < 8; ++i) handles[i].release(mode::shared);
+  for (auto& handle : handles) EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+}
+
+TEST(RobustRw, TakesTwoThousandThreadsOfTwoHundredProcesses) {
+  constexpr int processes = 200;
+  constexpr int threads = 10;
+  const lock_under_test lock;
+  const shared<std::uint64_t> sum;
+  steps inside;
+  std::vector<child> all;
+  for (int i = 0; i < processes; ++i) {
+    all.push_back(child::start([&] {
+      std::vector<std::jthread> mine;
+      for (int n = 0; n < threads; ++n) {
+        mine.emplace_back([&] {
+          auto own = lock.open();
+          ASSERT_TRUE(own.acquire(mode::shared, deadline::never()));
+          inside.meet(processes * threads);  // all of them read at once
+          own.release(mode::shared);
+          ASSERT_TRUE(own.acquire(mode::exclusive, deadline::never()));
+          ++*sum;
+          own.release(mode::exclusive);
+        });
+      }
+    }));
+  }
+  for (auto& one : all) EXPECT_EQ(one.wait(), exited(0));
+  EXPECT_EQ(*sum, std::uint64_t{processes} * threads);
+}
+
+TEST(RobustRw, TwoHandlesOfAThreadReadTogetherAndTheLastLetsWritersIn) {
+  const lock_under_test lock;
+  auto first = lock.open();
+  auto second = lock.open();
+  ASSERT_EQ(outcome(first.acquire(mode::shared, deadline::never())), "ok");
+  ASSERT_EQ(outcome(second.acquire(mode::shared, deadline::never())), "ok");
+  EXPECT_EQ(outcome(first.upgrade(deadline::never())), "would_deadlock");
+  first.release(mode::shared);
+  EXPECT_EQ(outcome(first.acquire(mode::exclusive, deadline::never())), "would_deadlock");
+  EXPECT_EQ(child::start([&] {
+              auto own = lock.open();
+              EXPECT_EQ(try_once(own, mode::exclusive), "would_block");
+            }).wait(),
+            exited(0));
+  EXPECT_EQ(outcome(second.upgrade(deadline::never())), "ok");
+  EXPECT_EQ(outcome(first.acquire(mode::shared, deadline::never())), "would_deadlock");
+  second.release(mode::exclusive);
+  EXPECT_EQ(try_once(first, mode::exclusive), "ok");
+}
+
+TEST(RobustRw, LeavesNothingWhenItIsDestroyed) {
+  const auto space = support::unique_space();
+  const shared<robust_rw::state> state;
+  ASSERT_TRUE(robust_rw::create(*state, {.space = space}));
+  {
+    auto handle = robust_rw::attach(*state);
+    ASSERT_TRUE(handle);
+    EXPECT_EQ(try_once(*handle, mode::exclusive), "ok");
+    EXPECT_EQ(posix_segment::names("shmark." + space).size(), 1U);
+  }
+  robust_rw::destroy(*state);
+  EXPECT_TRUE(posix_segment::names("shmark." + space).empty());
+  EXPECT_EQ(robust_rw::attach(*state).error().code, errc::not_found);
+  EXPECT_TRUE(posix_segment::names("shmark." + space).empty());
 }
 
 TEST(RobustRwDeathTest, ReleasingInTheOtherModeStopsTheProgram) {
   const lock_under_test lock;
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  EXPECT_DEATH(handle.release(mode::shared), "not held in this mode");
-  handle.release(mode::exclusive);
+  EXPECT_DEATH(
+      {
+        auto handle = lock.open();
+        EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+        handle.release(mode::shared);
+      },
+      "not held in this mode");
 }
 
 }  // namespace

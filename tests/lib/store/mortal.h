@@ -140,10 +140,11 @@ class mortal_lock {
   static constexpr lock_traits can = L::can;
   using state = typename L::state;
 
-  [[nodiscard]] static std::expected<void, error> create(state& at) noexcept {
+  [[nodiscard]] static std::expected<void, error> create(state& at,
+                                                         const lock_home& home) noexcept {
     mortal::step();
     if (!mortal::makes_locks) return failure(errc::no_space, "create lock", "");
-    auto done = L::create(at);
+    auto done = L::create(at, home);
     mortal::step();
     return done;
   }

@@ -96,7 +96,7 @@ class refusing_lock : public no_lock {
   struct state {
     std::atomic<int> acquired;
   };
-  static std::expected<void, error> create(state&) noexcept { return {}; }
+  static std::expected<void, error> create(state&, const lock_home&) noexcept { return {}; }
   static std::expected<refusing_lock, error> attach(state& at) noexcept {
     return refusing_lock(at);
   }
