@@ -33,6 +33,16 @@ void add_lock(cases& all, mode how, int workers) {
                  [how](const run& owner) { return lock_contention<L>::make(owner, how); }});
 }
 
+// Two workers on one lock, and each on one of its own.
+template <lock L>
+void add_locks(cases& all, mode how) {
+  for (const std::size_t locks : {1U, 2U}) {
+    all.push_back(
+        {fmt::format("Lock/lock:{}/mode:{}/procs:2/locks:{}", L::name, name_of(how), locks), 2,
+         [how, locks](const run& owner) { return lock_contention<L>::make(owner, how, locks); }});
+  }
+}
+
 template <class Codec, class Shape>
 void add_codec(cases& all) {
   for (const codec_op op : {codec_op::encode, codec_op::decode}) {
@@ -75,6 +85,10 @@ std::vector<benchmark_case> catalog(std::uint64_t seed) {
       if constexpr (L::can.shared) add_lock<L>(all, mode::shared, workers);
     });
   }
+
+  for_each_type(all_locks{}, [&]<class L> {
+    if constexpr (L::can.shared) add_locks<L>(all, mode::shared);
+  });
 
   for_each_type(all_codecs{}, [&]<class Codec> {
     add_codec<Codec, shapes::flat>(all);

@@ -33,7 +33,7 @@ TEST(Catalog, NamesEachBenchmarkOnceAndInTheDocumentedForm) {
   EXPECT_THAT(std::set<std::string>(names.begin(), names.end()), SizeIs(names.size()));
   const std::regex form(
       "Limit/[a-z_]+"
-      "|Lock/lock:[a-z_]+/mode:(exclusive|shared)/procs:[1-9][0-9]*"
+      "|Lock/lock:[a-z_]+/mode:(exclusive|shared)/procs:[1-9][0-9]*(/locks:[1-9][0-9]*)?"
       "|Codec/codec:[a-z_]+/shape:[a-z0-9]+/op:(encode|decode)"
       "|Cache/write_percent:[0-9]+/payload:[a-z0-9]+/procs:[1-9][0-9]*");
   for (const auto& name : names) EXPECT_TRUE(std::regex_match(name, form)) << name;
@@ -43,9 +43,10 @@ TEST(Catalog, HasOursPeersAndLimitsSideBySide) {
   const auto names = all_names();
   for (const std::string workers : {"1", "2", "4", "8"}) {
     for (const std::string lock : {"robust_rw", "sysv_semaphore", "pthread_mutex", "pthread_robust",
-                                   "pthread_rwlock", "boost_mutex"}) {
+                                   "pthread_rwlock", "boost_mutex", "ofd_lock"}) {
       EXPECT_THAT(names, Contains("Lock/lock:" + lock + "/mode:exclusive/procs:" + workers));
     }
+    EXPECT_THAT(names, Contains("Lock/lock:robust_rw/mode:shared/procs:" + workers));
     EXPECT_THAT(names, Contains("Lock/lock:pthread_rwlock/mode:shared/procs:" + workers));
     EXPECT_THAT(names, Contains("Cache/write_percent:5/payload:map100/procs:" + workers));
   }
@@ -53,6 +54,8 @@ TEST(Catalog, HasOursPeersAndLimitsSideBySide) {
     EXPECT_THAT(names, Contains("Codec/codec:boost_binary/shape:map100/op:" + op));
     EXPECT_THAT(names, Contains("Codec/codec:boost_text/shape:map100/op:" + op));
   }
+  EXPECT_THAT(names, Contains("Lock/lock:robust_rw/mode:shared/procs:2/locks:1"));
+  EXPECT_THAT(names, Contains("Lock/lock:robust_rw/mode:shared/procs:2/locks:2"));
   EXPECT_THAT(names, Contains("Limit/acquire_load"));
   EXPECT_THAT(names, Contains("Lock/lock:no_lock/mode:exclusive/procs:1"));
 }

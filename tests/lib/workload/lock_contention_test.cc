@@ -69,6 +69,16 @@ TEST_P(LockContention, TrustsEveryLockInSharedMode) {
   });
 }
 
+TEST_P(LockContention, SpreadsTheWorkersOverSeveralLocks) {
+  const run own = begun();
+  small_bench bench(lock_contention<robust_rw>::make(own, mode::exclusive, 2),
+                    {.size = 2, .kind = GetParam()});
+  const auto counters = bench.window();
+  ASSERT_TRUE(counters) << counters.error().message();
+  EXPECT_EQ(counters->at("bypass_longest"), 0) << "each has a lock of its own";
+  EXPECT_GT(counters->at("bypass_max"), 0);
+}
+
 TEST_P(LockContention, TakesNoLockForOneWorkerAsTheBaseline) {
   expect_concludes<no_lock>(mode::exclusive, 1);
 }
