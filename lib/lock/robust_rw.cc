@@ -23,7 +23,18 @@ using detail::seat;
 using detail::seat_bits;
 
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "shared between processes");
-static_assert(sizeof(robust_rw::state) == 192);
+// What lib/store/LAYOUT.md says.
+static_assert(sizeof(robust_rw::state) == 192 && offsetof(robust_rw::state, word) == 0);
+static_assert(offsetof(robust_rw::state, taken) == 8);
+static_assert(offsetof(robust_rw::state, bypass_longest) == 16);
+static_assert(offsetof(robust_rw::state, served) == 24);
+static_assert(offsetof(robust_rw::state, woken) == 32);
+static_assert(offsetof(robust_rw::state, roster) == 64);
+static_assert(offsetof(robust_rw::state, number) == 72);
+static_assert(offsetof(robust_rw::state, destroyed) == 76);
+static_assert(offsetof(robust_rw::state, shares_roster) == 80);
+static_assert(offsetof(robust_rw::state, roster_number) == 88);
+static_assert(offsetof(robust_rw::state, space) == 96);
 static_assert(lock<robust_rw>);
 
 namespace {

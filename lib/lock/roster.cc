@@ -41,6 +41,8 @@ struct roster::header {
 
 namespace {
 
+static_assert(sizeof(pthread_mutex_t) == 40);
+
 constexpr std::array<char, 8> magic{'s', 'h', 'm', 'r', 'o', 's', 't', '\n'};
 constexpr std::uint32_t version = 1;
 constexpr mode_t owner_only = 0600;
@@ -215,7 +217,10 @@ std::expected<posix_segment, error> roster::open_segment(const segment_key& key,
 
 std::expected<std::shared_ptr<roster>, error> roster::map(const segment_key& key,
                                                           std::uint64_t number) {
-  static_assert(sizeof(header) <= records_at);
+  // What lib/store/LAYOUT.md says.
+  static_assert(sizeof(header) <= records_at && offsetof(header, magic) == 0);
+  static_assert(offsetof(header, number) == 16 && offsetof(header, claims) == 40);
+  static_assert(offsetof(header, allocated) == 80 && offsetof(header, tickets) == 128);
   constexpr const char* attempted = "open the table of participants";
   auto segment = open_segment(key, number);
   if (!segment) {

@@ -79,7 +79,12 @@ struct participant {
   std::atomic<std::uint32_t> awaits;  // the number of the lock that it waits for; 0: none
   std::atomic<std::uint64_t> ticket;  // its place among those who do
 };
-static_assert(sizeof(participant) == 128);
+// What lib/store/LAYOUT.md says.
+static_assert(sizeof(participant) == 128 && offsetof(participant, proof) == 0);
+static_assert(offsetof(participant, incarnation) == 40 && offsetof(participant, thread) == 48);
+static_assert(offsetof(participant, started) == 56 && offsetof(participant, marks) == 64);
+static_assert(offsetof(participant, turn) == 96 && offsetof(participant, asleep) == 100);
+static_assert(offsetof(participant, awaits) == 104 && offsetof(participant, ticket) == 112);
 
 // A thread's identity in a roster, in one number: index + 1 in bits 0 to 14, incarnation from bit
 // 22 on. The bits between are the lock's.

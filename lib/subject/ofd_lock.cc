@@ -17,7 +17,7 @@ namespace {
 
 // The whole object, by a description of the caller's own. Returns 0 or an errno.
 int set_lock(const descriptor& object, short type, bool wait) noexcept {
-  struct flock what {};
+  struct flock what{};
   what.l_type = type;
   what.l_whence = SEEK_SET;
   while (fcntl(object.number(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &what) != 0) {

@@ -1,5 +1,5 @@
-// The reader-writer lock that the kernel offers on files: an open file description lock on an object
-// in /dev/shm. A crash-safe peer that needs no memory of its own.
+// The reader-writer lock that the kernel offers on files: an open file description lock on an
+// object in /dev/shm. A crash-safe peer that needs no memory of its own.
 //
 // What survives a crash: the lock is freed with the last copy of its holder's descriptor; the next
 // holder is not told. A child of fork(2) has such a copy: a child that was forked while its parent
