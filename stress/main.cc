@@ -42,6 +42,9 @@ void declare(CLI::App& app, arguments& to) {
   app.add_option("--kill_gap_ms", to.chosen.kill_gap_ms,
                  "mean time from kill to kill; 0: nobody is killed")
       ->capture_default_str();
+  app.add_option("--aimed_percent", to.chosen.aimed_percent,
+                 "how many kills of a hundred are aimed at a worker that holds the lock")
+      ->capture_default_str();
   app.add_option("--out", to.out, "write the result file here, as JSON");
   app.add_flag("--list", to.lists, "name the scenarios and run nothing");
   app.footer(

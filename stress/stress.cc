@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "lib/crew/crew.h"
+#include "lib/measure/figures.h"
 #include "stress/scenario/transfer.h"
 
 namespace shmark::stress {
@@ -29,6 +30,8 @@ const scenario* find(std::string_view name) noexcept {
   const auto* const found = std::ranges::find(known, name, &scenario::name);
   return found == known.end() ? nullptr : found;
 }
+
+double number(std::uint64_t n) noexcept { return static_cast<double>(n); }
 
 // "21,034".
 std::string grouped(std::uint64_t number) {
@@ -75,6 +78,10 @@ std::expected<void, error> check(const options& chosen) {
     return failure(errc::invalid, "use", fmt::format("--kill_gap_ms={}", chosen.kill_gap_ms),
                    "choose a number from 0 (nobody is killed) to 1000000000");
   }
+  if (!(chosen.aimed_percent >= 0 && chosen.aimed_percent <= 100)) {
+    return failure(errc::invalid, "use", fmt::format("--aimed_percent={}", chosen.aimed_percent),
+                   "choose a number from 0 to 100");
+  }
   return {};
 }
 
@@ -90,6 +97,9 @@ std::string command_of(const options& chosen) {
                   chosen.scenario, chosen.workers, chosen.seconds, chosen.seed);
   if (chosen.kill_gap_ms != options{}.kill_gap_ms) {
     command += fmt::format(" --kill_gap_ms={}", chosen.kill_gap_ms);
+  }
+  if (chosen.aimed_percent != options{}.aimed_percent) {
+    command += fmt::format(" --aimed_percent={}", chosen.aimed_percent);
   }
   return command;
 }
@@ -115,6 +125,12 @@ std::string summary(const options& chosen, const outcome& done) {
   line("stuck workers", seen.stuck);
   line("workers that ended by themselves", seen.died);
   line("objects left behind", seen.leaked);
+  if (done.recovery.total() != 0) {
+    text += fmt::format("  from a holder's kill to the next lock: p50 {}, p99 {}, max {} (of {})\n",
+                        duration_text(number(done.recovery.quantile(0.5))),
+                        duration_text(number(done.recovery.quantile(0.99))),
+                        duration_text(number(done.recovery.max())), grouped(done.recovery.total()));
+  }
   for (const auto& finding : done.findings) text += fmt::format("found: {}\n", finding);
   text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), reason(done));
   text += fmt::format("repeat:  {}\n", command_of(chosen));
@@ -123,7 +139,6 @@ std::string summary(const options& chosen, const outcome& done) {
 
 result::entry to_entry(const options& chosen, const outcome& done) {
   const counts& seen = done.seen;
-  const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
   const double operations = number(std::max<std::uint64_t>(seen.operations(), 1));
   result::entry entry{
       .name = fmt::format("Stress/scenario:{}/workers:{}", chosen.scenario, chosen.workers),
@@ -147,6 +162,11 @@ result::entry to_entry(const options& chosen, const outcome& done) {
                     {"stuck", number(seen.stuck)},
                     {"died", number(seen.died)},
                     {"leaked", number(seen.leaked)}};
+  if (done.recovery.total() != 0) {
+    entry.counters["recovery_p50_ns"] = number(done.recovery.quantile(0.5));
+    entry.counters["recovery_p99_ns"] = number(done.recovery.quantile(0.99));
+    entry.counters["recovery_max_ns"] = number(done.recovery.max());
+  }
   return entry;
 }
 

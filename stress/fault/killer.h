@@ -19,6 +19,8 @@ class killer {
 
   // How long until the next kill.
   [[nodiscard]] std::chrono::nanoseconds gap() noexcept;
+  // Whether it is aimed at one that holds the lock, as `percent` of all are.
+  [[nodiscard]] bool aims(double percent) noexcept { return 100 * random_.fraction() < percent; }
   // Which of `workers` (1 or more) it hits.
   [[nodiscard]] int victim(int workers) noexcept;
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/measure/histogram.h"
 #include "lib/result/result.h"
 
 namespace shmark::stress {
@@ -20,6 +21,9 @@ struct options {
   double seconds = 60;       // more than 0; a failure ends the run early
   std::uint64_t seed = 0;    // of everything random
   double kill_gap_ms = 2.5;  // mean time from kill to kill; 0: nobody is killed
+  // How many kills of a hundred are aimed at a worker that holds the lock at that moment. By the
+  // time the signal arrives it may have released it, so fewer hit.
+  double aimed_percent = 0;
   // Enough kills inside an operation to end the run early; 0: there are never enough.
   std::uint64_t enough_kills = 0;
   // After how long without a completed operation of some kind the run counts as stuck.
@@ -57,6 +61,9 @@ struct outcome {
   double elapsed_s = 0;               // in which the workers worked
   double cpu_s = 0;                   // processor time of all workers
   std::vector<std::string> findings;  // a sentence for each, of what went wrong; may be cut short
+  // From the signal that killed a holder until another worker has the lock, in ns: includes the
+  // time in which the victim waits for a processor to die on. Of some of them, one at a time.
+  histogram recovery;
 
   [[nodiscard]] result::verdict_kind verdict() const noexcept {
     return verdict_of(seen, interrupted);

@@ -114,6 +114,7 @@ class supervisor {
     for (;;) {
       std::int64_t now_ns = monotonic_ns();
       if (now_ns >= end_ns || over()) return {};
+      collect_recovery();
       watch(now_ns);  // may find all stuck, which the next round sees
       if (now_ns >= kill_ns && !has_mercy()) {
         kill_one();
@@ -143,13 +144,52 @@ class supervisor {
   // Sends the signal. The victim may have to wait for a processor to die on, so its end is seen
   // later, by heed(), and meanwhile others are killed.
   void kill_one() noexcept {
-    const int victim = killer_.victim(chosen_.workers);
+    const int victim = choose();
     std::vector<bool>::reference killed = killed_[static_cast<std::size_t>(victim)];
     if (!killed && crew_->running(victim)) {
       logs_.of(victim).doomed.store(1);
+      begin_watch(victim);
       crew_->signal(victim, SIGKILL);
     }
     killed = true;
+  }
+
+  // Somebody at random; or whoever is seen holding the lock, for which a moment is waited.
+  [[nodiscard]] int choose() noexcept {
+    const int somebody = killer_.victim(chosen_.workers);
+    if (!killer_.aims(chosen_.aimed_percent)) return somebody;
+    constexpr auto moment = std::chrono::milliseconds(1);
+    for (const auto until = deadline::after(moment); !until.passed();) {
+      for (int i = 0; i < chosen_.workers; ++i) {
+        const int worker = (somebody + i) % chosen_.workers;
+        if (!killed_[static_cast<std::size_t>(worker)] && holds(worker)) return worker;
+      }
+    }
+    return somebody;
+  }
+  [[nodiscard]] bool holds(int worker) const noexcept {
+    return logs_.of(worker).doing.load() == phase::holding;
+  }
+
+  // One recovery is watched at a time: from the signal, which must find its victim holding, until
+  // another worker has the lock.
+  void begin_watch(int victim) noexcept {
+    if (watched_ >= 0 || !holds(victim)) return;
+    watched_ = victim;
+    watched_died_ = false;
+    logs_.watch_recovery(victim);
+    watched_since_ns_ = monotonic_ns();
+  }
+  void collect_recovery() noexcept {
+    if (watched_ < 0 || !watched_died_ || logs_.recovered_ns() == 0) return;
+    const std::int64_t took_ns = logs_.recovered_ns() - watched_since_ns_;
+    // Earlier: it had released the lock, and held it again when the signal came.
+    if (took_ns >= 0) outcome().recovery.add(static_cast<std::uint64_t>(took_ns));
+    end_watch();
+  }
+  void end_watch() noexcept {
+    watched_ = -1;
+    logs_.end_watch();
   }
 
   // Takes note of what happened. A worker that was killed gets a successor; any other end, unless
@@ -182,6 +222,9 @@ class supervisor {
     const phase doing = logs_.of(worker).doing.load();
     if (doing != phase::idle) ++counts().kills_in_operation;
     if (doing == phase::holding) ++counts().kills_holding;
+    if (worker != watched_) return;
+    watched_died_ = true;
+    if (doing != phase::holding) end_watch();
   }
 
   // Where nothing of some kind is completed, it may be that nobody lives long enough. So all are
@@ -239,7 +282,10 @@ class supervisor {
   progress_watch transfers_;
   progress_watch reads_;
   std::int64_t mercy_end_ns_ = never_ns;  // until when nobody is killed; never_ns: now they are
-  std::optional<crew> crew_;              // last: its end, which ends the workers, comes first
+  int watched_ = -1;  // the killed holder whose recovery is being watched; -1: nobody's is
+  bool watched_died_ = false;
+  std::int64_t watched_since_ns_ = 0;
+  std::optional<crew> crew_;  // last: its end, which ends the workers, comes first
 };
 
 }  // namespace

@@ -101,6 +101,7 @@ class teller {
     const std::uint64_t number = log_->acknowledged.load() + 1;
     {
       SHMARK_ASSIGN_OR_RETURN(auto change, bank_.transact());
+      logs_->note_acquired(index());
       const holding_mark mark(*log_);  // ends before the transaction does
       if (!is_whole(change.value())) return {};
       move_money(change.value(), random_);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "lib/base/deadline.h"
+
 namespace shmark::stress {
 
 void worker_log::find(std::string_view sentence) noexcept {
@@ -21,7 +23,8 @@ std::expected<worker_logs, error> worker_logs::create(int workers) {
   const auto count = static_cast<std::size_t>(workers);
   SHMARK_ASSIGN_OR_RETURN(auto memory, anonymous_segment::create((1 + count) * sizeof(worker_log)));
   worker_logs made(std::move(memory), workers);
-  new (&made.wish()) std::atomic<std::uint32_t>(0);
+  static_assert(sizeof(shared_by_all) <= sizeof(worker_log));
+  new (&made.common()) shared_by_all{};
   for (auto& log : made.all()) new (&log) worker_log{};
   return made;
 }
@@ -37,8 +40,19 @@ bool worker_logs::enter_operation(int worker) const noexcept {
   return false;
 }
 
-std::atomic<std::uint32_t>& worker_logs::wish() const noexcept {
-  return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.bytes().data());
+void worker_logs::watch_recovery(int victim) const noexcept {
+  common().recovered_ns.store(0, std::memory_order_relaxed);
+  common().victim.store(victim + 1, std::memory_order_release);
+}
+
+void worker_logs::answer_watch(int worker) const noexcept {
+  if (common().victim.load(std::memory_order_acquire) == worker + 1) return;
+  std::int64_t none = 0;
+  common().recovered_ns.compare_exchange_strong(none, monotonic_ns());
+}
+
+worker_logs::shared_by_all& worker_logs::common() const noexcept {
+  return *std::launder(reinterpret_cast<shared_by_all*>(memory_.bytes().data()));
 }
 
 std::span<worker_log> worker_logs::all() const noexcept {

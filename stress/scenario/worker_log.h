@@ -76,23 +76,43 @@ class worker_logs {
   // that is inside one.
   [[nodiscard]] bool enter_operation(int worker) const noexcept;
 
+  // How long it takes from a holder's death until another has the lock: the supervisor asks for the
+  // next acquisition by anybody but the victim, which the first one to acquire then notes.
+  void watch_recovery(int victim) const noexcept;
+  // When that was, in ns of monotonic_ns(); 0: not yet.
+  [[nodiscard]] std::int64_t recovered_ns() const noexcept {
+    return common().recovered_ns.load(std::memory_order_acquire);
+  }
+  void end_watch() const noexcept { common().victim.store(0, std::memory_order_release); }
+  // For workers that have just acquired the lock. Costs a load while nobody asks.
+  void note_acquired(int worker) const noexcept {
+    if (common().victim.load(std::memory_order_acquire) != 0) [[unlikely]]
+      answer_watch(worker);
+  }
+
   // Of all workers together.
   [[nodiscard]] std::uint64_t transfers() const noexcept { return sum(&worker_log::transfers); }
   [[nodiscard]] std::uint64_t reads() const noexcept { return sum(&worker_log::reads); }
 
   // Asks all workers to end after the operation that they are in.
-  void stop() const noexcept { wish().store(1, std::memory_order_release); }
+  void stop() const noexcept { common().wish.store(1, std::memory_order_release); }
   [[nodiscard]] bool stopped() const noexcept {
-    return wish().load(std::memory_order_acquire) != 0;
+    return common().wish.load(std::memory_order_acquire) != 0;
   }
 
  private:
   worker_logs(anonymous_segment memory, int workers) noexcept
       : memory_(std::move(memory)), workers_(workers) {}
-  [[nodiscard]] std::atomic<std::uint32_t>& wish() const noexcept;
+  struct shared_by_all {
+    std::atomic<std::uint32_t> wish;  // 1: end
+    std::atomic<int> victim;          // the worker + 1 whose recovery is watched; 0: none is
+    std::atomic<std::int64_t> recovered_ns;
+  };
+  [[nodiscard]] shared_by_all& common() const noexcept;
+  void answer_watch(int worker) const noexcept;
   [[nodiscard]] std::uint64_t sum(std::atomic<std::uint64_t> worker_log::* count) const noexcept;
 
-  anonymous_segment memory_;  // the wish, on a cache line of its own, then the logs
+  anonymous_segment memory_;  // what is shared, on a cache line of its own, then the logs
   int workers_;
 };
 
