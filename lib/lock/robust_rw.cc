@@ -122,6 +122,7 @@ robust_rw& robust_rw::operator=(robust_rw&& other) noexcept {
   std::swap(serial_, other.serial_);
   std::swap(held_, other.held_);
   std::swap(mark_, other.mark_);
+  std::swap(is_crowded_, other.is_crowded_);
   return *this;
 }
 
@@ -327,14 +328,15 @@ class robust_rw::contender {
   offer offered_{};
 };
 
-// (3), of a word without an owner for which others wait: those who run may go on, for a while.
+// (3), of a word without an owner for which others may wait: those who run may go on, for a while.
 bool robust_rw::overtake() noexcept {
   std::uint64_t word = state_->word.load(std::memory_order_relaxed);
+  is_crowded_ = word != 0;
   if ((word & ~(waiting | woken)) != 0 ||
       !state_->word.compare_exchange_strong(word, word | member_->self)) {
     return false;
   }
-  count(state_->taken);
+  if (is_crowded_) count(state_->taken);
   return true;
 }
 

@@ -146,7 +146,8 @@ class robust_rw {
         member_(other.member_),
         serial_(other.serial_),
         held_(std::exchange(other.held_, held::nothing)),
-        mark_(other.mark_) {}
+        mark_(other.mark_),
+        is_crowded_(other.is_crowded_) {}
   robust_rw& operator=(robust_rw&& other) noexcept;
   ~robust_rw();
 
@@ -154,9 +155,8 @@ class robust_rw {
     if (serial_ != detail::thread_serial || held_ != held::nothing) [[unlikely]]
       return begin(how, until);
     if (how == mode::exclusive) {
-      // Looked at first: a compare-exchange that fails costs as much as one that succeeds.
       std::uint64_t nobody = 0;
-      if (state_->word.load(std::memory_order_relaxed) == 0 &&
+      if (!is_crowded_ &&
           state_->word.compare_exchange_strong(nobody, member_->self, std::memory_order_acq_rel,
                                                std::memory_order_relaxed)) [[likely]] {
         ++member_->holds;
@@ -188,9 +188,9 @@ class robust_rw {
     --member_->holds;
     if (how == mode::exclusive) {
       std::uint64_t mine = member_->self;
-      if (state_->word.load(std::memory_order_relaxed) != mine ||
-          !state_->word.compare_exchange_strong(mine, 0, std::memory_order_release,
-                                                std::memory_order_relaxed)) [[unlikely]]
+      if (is_crowded_ || !state_->word.compare_exchange_strong(mine, 0, std::memory_order_release,
+                                                               std::memory_order_relaxed))
+          [[unlikely]]
         give_up(0, damaged);
     } else if (--member_->handles[mark_] == 0) {
       member_->marks_used &= ~(1U << mark_);
@@ -270,6 +270,9 @@ class robust_rw {
   std::uint64_t serial_ = ~std::uint64_t{0};  // of the thread whose member it is
   held held_ = held::nothing;
   std::uint8_t mark_ = 0;  // which of its marks, while it holds shared
+  // Whether others waited when it last acquired: then it is better to look at the word before a
+  // compare-exchange, which costs as much when it fails; else looking first costs more.
+  bool is_crowded_ = false;
 };
 
 }  // namespace shmark
