@@ -306,7 +306,7 @@ TEST(Run, LosesLastWhatItIsFoundBy) {
 // Objects that look like locks with semaphores, but for what says that they are.
 TEST(Run, RemovesNoSemaphoresButThoseOfItsLocks) {
   sysv_semaphore::state strangers{};
-  ASSERT_TRUE(sysv_semaphore::create(strangers));
+  ASSERT_TRUE(sysv_semaphore::create(strangers, {}));
   traces left{};
   {
     const run own = begun();
