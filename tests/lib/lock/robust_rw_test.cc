@@ -3,17 +3,21 @@
 #include "lib/lock/robust_rw.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "lib/lock/roster.h"
 #include "lib/segment/posix.h"
 #include "tests/lib/lock/fixture.h"
 #include "tests/support/child.h"
@@ -111,6 +115,15 @@ TEST(RobustRw, TheDeathOfAWriterThatWaitsForReadersIsNotReported) {
   EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
 }
 
+TEST(RobustRw, TheDeathOfAWriterThatHadWaitedForReadersIsReported) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  EXPECT_EQ(try_once(handle, mode::shared), "ok");  // from now on there may be readers
+  holder writer(lock, mode::exclusive);
+  writer.kill();
+  EXPECT_EQ(try_once(handle, mode::exclusive), "owner_died");
+}
+
 TEST(RobustRw, AWriterThatWaitsGoesOnWhenTheReaderIsKilled) {
   const lock_under_test lock;
   holder reader(lock, mode::shared);
@@ -141,6 +154,17 @@ TEST(RobustRw, AThreadThatEndsHoldingItSharedHoldsNothingAnyMore) {
   execl("/bin/sleep", "sleep", "1000", nullptr);
   _exit(1);
 }
+// Returns when it has done so.
+void await_another_program(const child& process) {
+  const auto link = "/proc/" + std::to_string(process.pid()) + "/exe";
+  std::error_code ignored;
+  const auto ours = std::filesystem::read_symlink("/proc/self/exe");
+  for (;;) {
+    const auto now = std::filesystem::read_symlink(link, ignored);  // empty in the midst of it
+    if (!now.empty() && now != ours) return;
+    sched_yield();
+  }
+}
 
 TEST(RobustRw, AHolderThatExecutesAnotherProgramHasDied) {
   for (const bool in_first_thread : {true, false}) {
@@ -157,8 +181,9 @@ TEST(RobustRw, AHolderThatExecutesAnotherProgramHasDied) {
       std::jthread(body).join();
     });
     step.await(1);
+    await_another_program(executing);
     auto handle = lock.open();
-    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "owner_died")
+    EXPECT_EQ(outcome(handle.acquire(mode::exclusive, deadline::none())), "owner_died")
         << "in the first thread: " << in_first_thread;
     handle.release(mode::exclusive);
     executing.kill();
@@ -322,14 +347,89 @@ TEST(RobustRw, AnUpgradeIsRefusedWhileAWriterWaitsForReaders) {
 
 // --- Fairness.
 
+// The rosters' records as the lock's peers see them.
+std::shared_ptr<detail::roster> roster_of(const lock_under_test& lock) {
+  return *detail::roster::open({lock.home().space, robust_rw::company(lock.state())}, 0);
+}
+
+TEST(RobustRw, AReleaseWakesTheOneThatWaits) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  for (const mode how : both_modes) {
+    ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+    steps step;
+    auto waiter = child::start([&] {
+      auto own = lock.open();
+      step.reach(1);
+      EXPECT_EQ(outcome(own.acquire(how, deadline::never())), "ok");
+      step.await(2);
+      own.release(how);
+    });
+    step.await(1);
+    waiter.await_asleep();
+    const auto roster = roster_of(lock);
+    ASSERT_EQ(roster->used(), 2U);
+    const std::uint32_t before = roster->at(1).turn;
+    handle.release(mode::exclusive);
+    EXPECT_NE(roster->at(1).turn, before) << "it would sleep for its 50 ms";
+    step.reach(2);
+    EXPECT_EQ(waiter.wait(), exited(0));
+  }
+}
+
+// One that has said that it waits, and neither comes nor ends.
+TEST(RobustRw, OneThatDoesNotComeWhenItIsItsTurnLosesIt) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  const auto roster = roster_of(lock);
+  steps step;
+  std::jthread idle([&] {
+    const auto joined = detail::roster::join(roster, deadline::never());
+    (*joined)->record->ticket = 0;  // before all others
+    (*joined)->record->awaits = lock.state().number;
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  ASSERT_TRUE(handle.acquire(mode::exclusive, deadline::never()));
+  auto other = child::start([&] {
+    auto own = lock.open();
+    for (std::uint32_t i = 0; i < 3 * robust_rw::patience; ++i) {
+      ASSERT_TRUE(own.acquire(mode::exclusive, deadline::never()));
+      own.release(mode::exclusive);
+    }
+  });
+  other.await_asleep();  // from now on somebody waits
+  for (std::uint32_t i = 0; i < 3 * robust_rw::patience; ++i) {
+    handle.release(mode::exclusive);
+    ASSERT_TRUE(handle.acquire(mode::exclusive, deadline::never()));
+  }
+  handle.release(mode::exclusive);
+  EXPECT_EQ(other.wait(), exited(0));
+  step.reach(2);
+}
+
+// On one processor nobody comes by while another runs: without a bound, a waiter would be overtaken
+// for as long as the scheduler lets the other run.
+void stay_on_one_processor() {
+  cpu_set_t one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof one, &one), 0);
+  std::size_t first = 0;
+  while (!CPU_ISSET(first, &one)) ++first;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
 TEST(RobustRw, OvertakesNobodyMoreOftenThanItSays) {
   constexpr int processes = 4;
-  constexpr int times = 50'000;
+  constexpr int times = 500'000;
   const lock_under_test lock;
   steps step;
   std::vector<child> all;
   for (int i = 0; i < processes; ++i) {
     all.push_back(child::start([&] {
+      stay_on_one_processor();
       auto own = lock.open();
       step.meet(processes);
       for (int n = 0; n < times; ++n) {
@@ -385,6 +485,8 @@ TEST(RobustRw, LocksBesideOneAnotherAreHeldIndependently) {
   }
   robust_rw::destroy(*other);
   EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
+  const std::string objects = "shmark." + std::string(lock.home().space.view());
+  EXPECT_EQ(posix_segment::names(objects).size(), 1U) << "the roster stays with its lock";
 }
 
 TEST(RobustRw, AThreadReadsEightLocksOfOneRosterAtATime) {
