@@ -1,15 +1,13 @@
 // What Boost.Serialization's stock archives need to be codecs: stream buffers over a sink and over
-// bytes, and the border at which their exceptions end. boost_binary.h and boost_text.h add how one
-// archive is written and read.
+// bytes. boost_binary.h and boost_text.h add how one archive is written and read.
 #pragma once
 
-#include <boost/archive/archive_exception.hpp>
-#include <exception>
 #include <expected>
 #include <span>
 #include <streambuf>
 
 #include "lib/base/error.h"
+#include "lib/codec/border.h"
 #include "lib/codec/codec.h"
 
 namespace shmark::detail {
@@ -39,21 +37,6 @@ class bytes_streambuf final : public std::streambuf {
     setg(begin, begin, begin + from.size());
   }
 };
-
-// Runs `work`, whose exceptions become errors. Values' own serialize() and std::bad_alloc included.
-template <class Work>
-std::expected<void, error> within_border(const char* attempted, std::string_view codec,
-                                         Work&& work) noexcept {
-  try {
-    work();
-    return {};
-  } catch (const std::exception& thrown) {
-    return failure(errc::corrupt, attempted, codec,
-                   "the archive reports a damaged or foreign value");
-  } catch (...) {
-    return failure(errc::corrupt, attempted, codec, "serialize() threw");
-  }
-}
 
 // The codec of one kind of archive. Format::save(value, streambuf) writes one, and
 // Format::load(streambuf, into) reads it; both may throw.

@@ -37,6 +37,16 @@ class sink {
     used_ += size;
   }
 
+  // For writing in place: all memory behind bytes(), which is at least `size` bytes; or nothing,
+  // after a failure to grow. Good until the next write() or room(). What was written there is
+  // kept by advance().
+  [[nodiscard]] std::span<std::byte> room(std::size_t size) {
+    if (size > memory_.size() - used_ && !make_room(size)) return {};
+    return memory_.subspan(used_);
+  }
+  // Keeps `size` bytes of room(). Requires: they were there.
+  void advance(std::size_t size) noexcept { used_ += size; }
+
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.first(used_); }
   // Why it could not grow, if so; what was written before stays, until clear().
   [[nodiscard]] const std::optional<error>& failure() const noexcept { return failure_; }

@@ -48,6 +48,19 @@ TEST(Buffer, TakesAnEmptyTextAtAnyTime) {
   EXPECT_EQ(text_of(bytes), "text");
 }
 
+TEST(Buffer, KeepsWhatIsWrittenInPlace) {
+  buffer bytes;
+  write(bytes, "one ");
+  const auto room = bytes.room(1000);
+  ASSERT_GE(room.size(), 1000U);
+  std::ranges::fill(room.first(3), std::byte{'x'});
+  EXPECT_EQ(text_of(bytes), "one ");
+  bytes.advance(3);
+  EXPECT_EQ(text_of(bytes), "one xxx");
+  write(bytes, " two");
+  EXPECT_EQ(text_of(bytes), "one xxx two");
+}
+
 TEST(Buffer, HoldsNothingAfterClear) {
   buffer bytes;
   write(bytes, "before");
@@ -100,6 +113,13 @@ TEST(Sink, KeepsWhatItHasAndTheFirstErrorWhenItCannotGrow) {
   EXPECT_FALSE(to.failure());
   write(to, "next");
   EXPECT_EQ(text_of(to), "next");
+}
+
+TEST(Sink, HasNoRoomWhenItCannotGrow) {
+  moving_sink to(4);
+  EXPECT_EQ(to.room(4).size(), 4U);
+  EXPECT_TRUE(to.room(5).empty());
+  EXPECT_TRUE(to.failure());
 }
 
 TEST(Sink, WritesNothingOfWhatDoesNotFit) {
