@@ -90,11 +90,13 @@ std::vector<benchmark_case> catalog(std::uint64_t seed) {
     if constexpr (L::can.shared) add_locks<L>(all, mode::shared);
   });
 
-  for_each_type(all_codecs{}, [&]<class Codec> {
+  const auto add_shapes = [&]<class Codec> {
     add_codec<Codec, shapes::flat>(all);
     add_codec<Codec, shapes::map100>(all);
     add_codec<Codec, shapes::doubles64k>(all);
-  });
+  };
+  for_each_type(all_codecs{}, add_shapes);
+  for_each_type(yardstick_codecs{}, add_shapes);
 
   add_cache<shapes::u64>(all, seed);
   add_cache<shapes::map100>(all, seed);

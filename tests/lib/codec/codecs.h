@@ -4,17 +4,21 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <expected>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/error.h"
 #include "lib/codec/codec.h"
 #include "lib/subject/codecs.h"
 #include "lib/subject/type_list.h"
+#include "lib/workload/shapes.h"
 #include "tests/lib/codec/shapes.h"
 
 namespace shmark {
@@ -31,6 +35,26 @@ using all_shapes = type_list<  //
     structs,                   //
     empty_structs,             //
     versioned_structs>;
+
+// One of the shapes that are measured.
+template <class Shape>
+struct measured {
+  static constexpr std::string_view name = Shape::name;
+  using type = typename Shape::type;
+  static type one() { return Shape::make(); }
+  static type other() {
+    type value = Shape::make();
+    Shape::change(value);
+    return value;
+  }
+};
+// Those that also yardsticks know.
+using measured_shapes = type_list<  //
+    measured<shapes::u64>,          //
+    measured<shapes::flat>,         //
+    measured<shapes::map100>,       //
+    vectors,                        //
+    maps>;
 
 // Which of a shape's values, or one that has just been made.
 enum class which { one, other, fresh };
@@ -84,6 +108,13 @@ template <class... Cs, class Shapes>
 [[nodiscard]] pairings pairings_of(type_list<Cs...>, Shapes shapes) {
   pairings all;
   (add_pairings<Cs>(all, shapes), ...);
+  return all;
+}
+
+// All codecs with all shapes.
+[[nodiscard]] inline pairings all_pairings() {
+  auto all = pairings_of(all_codecs(), all_shapes());
+  std::ranges::copy(pairings_of(yardstick_codecs(), measured_shapes()), std::back_inserter(all));
   return all;
 }
 
