@@ -2,6 +2,7 @@
 // other architectures. Not bounds-checked (see codec_traits).
 #pragma once
 
+#include <boost/archive/archive_exception.hpp>
 #include <boost/archive/text_iarchive.hpp>
 #include <boost/archive/text_oarchive.hpp>
 #include <istream>

@@ -1,8 +1,8 @@
 // A codec turns values into bytes and back.
 //
 //     buffer bytes;
-//     auto done = boost_binary::encode(value, bytes);
-//     done = boost_binary::decode(bytes.bytes(), copy);
+//     auto done = direct::encode(value, bytes);
+//     done = direct::decode(bytes.bytes(), copy);
 //
 // A value's type says what it consists of by Boost.Serialization's serialize(), or is one of the
 // standard types for which Boost's headers do (boost/serialization/map.hpp and so on).
@@ -115,10 +115,12 @@ concept codec = requires(const T& value, T& into, sink& to, std::span<const std:
   // The name that tables, flags and files use.
   { C::name } -> std::convertible_to<std::string_view>;
   { C::can } -> std::convertible_to<codec_traits>;
-  // Appends the value's bytes. Errors: those of the sink; corrupt if serialize() threw.
+  // Appends the value's bytes. Errors: those of the sink; corrupt if serialize() threw; invalid if
+  // the codec does not take such a value.
   { C::encode(value, to) } -> std::same_as<std::expected<void, error>>;
   // Reads a value from the beginning of `from`, into an existing object so that its memory can be
-  // used again. Errors: corrupt; the object then holds something valid but unspecified.
+  // used again. Errors: corrupt; mismatch, if it was written by another codec or version, which not
+  // every codec can tell from corrupt. The object then holds something valid but unspecified.
   { C::decode(from, into) } -> std::same_as<std::expected<void, error>>;
 };
 

@@ -3,12 +3,13 @@
 
 #include "lib/codec/boost_binary.h"
 #include "lib/codec/boost_text.h"
+#include "lib/codec/direct.h"
 #include "lib/subject/by_hand.h"
 #include "lib/subject/type_list.h"
 
 namespace shmark {
 
-using all_codecs = type_list<boost_binary, boost_text>;
+using all_codecs = type_list<direct, boost_binary, boost_text>;
 // These know no values but the shapes of lib/workload/shapes.h.
 using yardstick_codecs = type_list<by_hand>;
 

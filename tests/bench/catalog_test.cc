@@ -51,6 +51,7 @@ TEST(Catalog, HasOursPeersAndLimitsSideBySide) {
     EXPECT_THAT(names, Contains("Cache/write_percent:5/payload:map100/procs:" + workers));
   }
   for (const std::string op : {"encode", "decode"}) {
+    EXPECT_THAT(names, Contains("Codec/codec:direct/shape:map100/op:" + op));
     EXPECT_THAT(names, Contains("Codec/codec:by_hand/shape:map100/op:" + op));
     EXPECT_THAT(names, Contains("Codec/codec:boost_binary/shape:map100/op:" + op));
     EXPECT_THAT(names, Contains("Codec/codec:boost_text/shape:map100/op:" + op));
