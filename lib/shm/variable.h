@@ -28,8 +28,8 @@
 
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
-#include "lib/codec/boost_binary.h"
 #include "lib/codec/codec.h"
+#include "lib/codec/direct.h"
 #include "lib/lock/robust_rw.h"
 #include "lib/segment/posix.h"
 #include "lib/store/store.h"
@@ -40,7 +40,7 @@ namespace shmark {
 struct default_backend {
   using segment = posix_segment;
   using lock = robust_rw;
-  using codec = boost_binary;
+  using codec = direct;
 };
 
 template <std::default_initializable T, class Backend = default_backend>
@@ -135,7 +135,7 @@ class variable<T, Backend>::transaction {
   }
 
   // Publishes value(). The lock is still held; more may follow. Errors: no_space, corrupt (the
-  // value's serialize() threw); nothing is published then.
+  // value's serialize() threw), invalid (the codec does not take it); nothing is published then.
   [[nodiscard]] std::expected<void, error> commit() {
     sink& to = change_.output();
     to.clear();

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "lib/base/error.h"
-#include "lib/codec/boost_binary.h"
+#include "lib/codec/direct.h"
 #include "lib/lock/robust_rw.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/posix.h"
@@ -23,7 +23,7 @@ template <named_segment S, lock L>
 struct backend_of {
   using segment = S;
   using lock = L;
-  using codec = boost_binary;
+  using codec = direct;
 };
 
 // The same bytes, in processes that end at their turn (see mortal.h).

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lib/base/random.h"
+#include "lib/codec/boost_binary.h"
 #include "lib/store/layout.h"
 #include "tests/lib/shm/backends.h"
 #include "tests/support/child.h"
@@ -98,6 +99,22 @@ TYPED_TEST(Domain, AVariableOfAnotherTypeIsAMismatch) {
   EXPECT_EQ(outcome(this->open().template variable<std::string>("it")), "mismatch");
   ASSERT_TRUE(own.remove("it"));
   EXPECT_TRUE(own.template variable<long>("it")) << "the name is free again";
+}
+
+// Of the same segments and locks, with another codec.
+template <class Backend>
+struct boosts_bytes : Backend {
+  using codec = boost_binary;
+};
+
+TYPED_TEST(Domain, WhatAnotherCodecWroteIsAMismatch) {
+  auto others = domain<boosts_bytes<TypeParam>>::open(this->name());
+  ASSERT_EQ(outcome(others), "ok");
+  ASSERT_EQ(outcome(others->template variable<int>("number")), "ok");
+  auto own = this->open();
+  EXPECT_EQ(outcome(own.template variable<int>("number")), "mismatch");
+  EXPECT_EQ(outcome(own.list()), "mismatch");
+  EXPECT_EQ(outcome(others->cleanup()), "ok");
 }
 
 TYPED_TEST(Domain, InvalidNamesAreRefused) {
