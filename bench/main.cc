@@ -28,7 +28,7 @@ constexpr auto footer = R"(Google Benchmark's flags work as well, among them:
   --benchmark_enable_random_interleaving=true   in random order
   --benchmark_min_time=SECONDS     the length of each window (default 0.1)
 
-Names: Lock/lock:robust_rw/mode:exclusive/procs:4, Codec/codec:boost_binary/shape:map100/op:encode,
+Names: Lock/lock:robust_rw/mode:exclusive/procs:4, Codec/codec:direct/shape:map100/op:encode,
 Cache/write_percent:5/payload:map100/procs:4, Limit/acquire_load.)";
 
 struct arguments {

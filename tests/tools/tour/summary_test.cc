@@ -13,6 +13,7 @@
 namespace shmark::tour {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::Each;
 using testing::HasSubstr;
@@ -47,6 +48,22 @@ TEST(TourSummary, SaysNothingOfWhatWasNotMeasured) { EXPECT_THAT(summary({}, {})
 TEST(TourSummary, GivesTheMedianOfRepetitions) {
   EXPECT_THAT(summary(reads({9, 1.5, 2}, 0.5), {}),
               Contains("A cached read costs 2.00 ns; loading one shared word costs 0.500 ns."));
+}
+
+TEST(TourSummary, ComparesTheDefaultCodecWithBoostsAndOneByHand) {
+  result::run made;
+  const auto add = [&](const char* codec, double time_ns, double bytes) {
+    made.entries.push_back({.name = std::string("Codec/codec:") + codec + "/shape:map100/op:encode",
+                            .real_time = time_ns,
+                            .counters = {{"bytes", bytes}}});
+  };
+  add("direct", 800, 2795);
+  add("boost_binary", 7900, 4252);
+  EXPECT_THAT(summary(made, {}), IsEmpty());
+  add("by_hand", 1100, 3400);
+  EXPECT_THAT(summary(made, {}), Contains(AllOf(HasSubstr("2795 bytes with the codec direct"),
+                                                HasSubstr("4252 in Boost's binary archive"),
+                                                HasSubstr("1.10 us when written by hand"))));
 }
 
 TEST(TourSummary, LeavesOutRepetitionsThatFailed) {
