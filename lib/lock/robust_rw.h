@@ -74,6 +74,7 @@
 //   R7  A death at any instruction leaves a state that these rules cover: marks of the dead count
 //       for nothing, a dead owner is taken over from, all else are hints (`waiting`, `woken`,
 //       tickets) whose loss costs one wait of (7).
+// A model of the protocol, model/robust_rw.pml, is searched for violations of R1 to R5 and R7.
 //
 // Process and thread safety: any number of processes, 16,384 threads at once. A handle is for one
 // thread at a time; it may be moved to another while it holds nothing. In a child of fork(2) it
