@@ -1,0 +1,22 @@
+#include "stress/explorer/catalog.h"
+
+#include "lib/lock/robust_rw.h"
+#include "lib/segment/posix.h"
+#include "lib/store/store.h"
+#include "stress/explorer/lock_operations.h"
+#include "stress/explorer/store_operations.h"
+
+namespace shmark::explorer {
+
+const std::vector<operation>& catalog() {
+  static const auto all = [] {
+    std::vector<operation> made;
+    add_lone_operations<robust_rw>(made);
+    add_contended_operations<robust_rw>(made);
+    add_store_operations<store<posix_segment, robust_rw>>(made);
+    return made;
+  }();
+  return all;
+}
+
+}  // namespace shmark::explorer

@@ -1,0 +1,50 @@
+// What a death at this moment would leave: all bytes of all objects whose names begin alike, and
+// what the kernel is going to do to them on behalf of the dead.
+//
+// Two instructions of one run with equal crash states cannot be told apart by anybody who comes
+// after; whatever else the process has goes with it. What is random or differs from process to
+// process (names, thread numbers, addresses) is the same throughout a run, so states of one run are
+// compared as they are, and those of different runs never.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace shmark::explorer {
+
+class crash_state {
+ public:
+  // Of the objects in /dev/shm whose names begin with `prefix`.
+  explicit crash_state(std::string prefix) : prefix_(std::move(prefix)) { look_for_objects(); }
+  crash_state(const crash_state&) = delete;
+  crash_state& operator=(const crash_state&) = delete;
+  ~crash_state();
+
+  // Which objects there are, and how large: to be asked after each system call.
+  void look_for_objects();
+  // Whether anything differs from when this was asked last.
+  [[nodiscard]] bool has_changed();
+  // A number for what was there when has_changed() was asked last.
+  [[nodiscard]] std::uint64_t hash() const noexcept;
+
+ private:
+  struct object {
+    ino_t inode = 0;
+    std::span<const std::byte> mapped{};
+    std::vector<std::byte> seen{};
+  };
+  static void unmap(object& one) noexcept;
+  static void map(object& one, const std::string& name);
+
+  std::string prefix_;
+  std::map<std::string, object> objects_;
+  bool are_others_ = true;
+};
+
+}  // namespace shmark::explorer

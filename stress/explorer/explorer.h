@@ -1,0 +1,149 @@
+// The explorer: kills, or stops, a process at every instruction of an operation on a lock or store,
+// and has its peers show that they get on, with the old value or the new one.
+//
+//     auto run = shmark::run::begin();
+//     for (const auto& each : explorer::catalog()) {
+//       auto done = explorer::explore(each, {.fault = explorer::fault_kind::kill}, *run, {});
+//       fmt::print("{}", explorer::summary({}, *done));
+//     }
+//
+// Terms
+//   operation    what is explored: see operation.h
+//   victim       the process that carries it out, between two marks, and is killed or stopped there
+//   point        an instruction of that run: the victim has executed all before it, and none after.
+//                Named by its address and by how often the victim has come to it, so that another
+//                run of the same operation can be brought there at full speed (breakpoints)
+//   crash state  all that a death leaves: the bytes of all objects of the lock or store, the
+//                robust list that the kernel walks, and what the victim had noted of its progress
+//   trial        one life of a lock or store: made, a victim brought to a point, the fault, and
+//                peers that must get on; then nothing may be left
+//
+// How it is done
+//   (1) record   the victim is executed instruction by instruction (PTRACE_SINGLESTEP). After each
+//                its crash state is compared with the last: what is mapped is shared, so that costs
+//                one memcmp. New objects are looked for after each system call
+//   (2) choose   every point (--every), or one of each distinct crash state: the others of it leave
+//                the same behind. Where the victim is about to wait for a futex, a second point is
+//                inside that system call
+//   (3) trial    for each of them, in each way in which peers can come after (exclusive or shared
+//                first; reader, writer or remover first): everything anew, in fresh processes. The
+//                victim is killed for real, and so the kernel does what it does about its robust
+//                mutexes and file locks
+//   Faults
+//   kill              SIGKILL at the point
+//   kill_in_recovery  after a death at each distinct crash state, the next peer is recorded in turn,
+//                     and killed at each of its distinct crash states; a third must get on
+//   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
+//                     after SIGCONT, is noted, and that nobody takes what the stopped one holds (L4)
+//
+// What it does not see: deaths inside of a system call that does not wait (the kernel changes what
+// it changes before SIGKILL is looked at, as far as the calls used here go); reordering of memory
+// accesses, as a process's stores are seen in order by x86-64's other processors and by the kernel;
+// victims with more than one thread; objects that are not in /dev/shm.
+//
+// Process and thread safety: for the run's thread, once at a time; all else happens in forked
+// processes, which end with it. After Ctrl-C (see lib/base/interrupt.h) it ends early. x86-64 only.
+//
+// Sources: ptrace(2); get_robust_list(2). Exploring every crash point of a file system's operation:
+// J. Mohan et al., "Finding Crash-Consistency Bugs with Bounded Black-Box Crash Testing", OSDI 2018.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/error.h"
+#include "lib/crew/run.h"
+#include "lib/result/result.h"
+#include "stress/explorer/operation.h"
+
+namespace shmark::explorer {
+
+enum class fault_kind : std::uint8_t { kill, kill_in_recovery, stop };
+[[nodiscard]] std::string_view name_of(fault_kind fault) noexcept;
+
+struct options {
+  fault_kind fault = fault_kind::kill;
+  bool every = false;  // each point, and not only one of each crash state
+  // How long a peer may wait for anything before it is stuck.
+  std::chrono::nanoseconds patience = std::chrono::seconds(5);
+  // How long a peer tries while the victim is stopped.
+  std::chrono::nanoseconds probe = std::chrono::milliseconds(150);
+  std::uint64_t findings_max = 5;  // after as many, an operation is given up
+};
+
+struct counts {
+  std::uint64_t points = 0;  // instructions of the operation, of all runs that were recorded
+  std::uint64_t states = 0;  // distinct crash states of these
+  std::uint64_t deaths = 0;  // how often a victim was killed, or stopped, and peers came after
+  std::uint64_t asleep = 0;  // of these: inside a system call that waits
+  std::uint64_t missed = 0;  // trials whose victim did not come to the point: not counted as deaths
+  std::array<std::uint64_t, sights> seen{};
+  // All should be 0.
+  std::array<std::uint64_t, findings> found{};
+
+  [[nodiscard]] std::uint64_t of(sight what) const noexcept {
+    return seen[static_cast<std::size_t>(what)];
+  }
+  [[nodiscard]] std::uint64_t of(finding what) const noexcept {
+    return found[static_cast<std::size_t>(what)];
+  }
+  [[nodiscard]] bool faultless() const noexcept { return found == decltype(found){}; }
+};
+
+// What peers can do while the victim is stopped at a point.
+struct access {
+  // By what is asked for (exclusive, shared) and by whom (one who has used it before, a newcomer):
+  // 1 granted, 2 blocks, 3 refused, 0 not known.
+  std::array<std::uint32_t, 4> probed{};
+  auto operator<=>(const access&) const = default;
+};
+
+struct outcome {
+  std::string operation;
+  counts seen;
+  bool interrupted = false;
+  double elapsed_s = 0;
+  std::vector<std::string> findings;
+  // Where victims died: addresses of our own code, that of the caller for a library's.
+  std::set<std::uint64_t> died_at;
+  // Where they were stopped, by what peers could do then; and how often.
+  std::map<access, std::map<std::uint64_t, std::uint64_t>> stopped_at;
+
+  // failed: something was found; undecided: cut short; vacuous: nobody died.
+  [[nodiscard]] result::verdict_kind verdict() const noexcept;
+};
+
+struct progress {
+  std::uint64_t trials = 0;
+  std::uint64_t trials_max = 0;
+};
+using progress_callback = std::function<void(const progress&)>;
+
+// Errors: no_space, and whatever else keeps a trial from beginning. What is found is no error.
+[[nodiscard]] std::expected<outcome, error> explore(const operation& what, const options& how,
+                                                    const run& in, const progress_callback& tell);
+
+// The command that repeats it.
+[[nodiscard]] std::string command_of(const std::string& operation, const options& how);
+
+// A heading, and an outcome's line of the table under it.
+[[nodiscard]] std::string table_heading(fault_kind fault);
+[[nodiscard]] std::string table_line(const outcome& done);
+// What peers could do while victims were stopped, by the function that these were in.
+[[nodiscard]] std::string stop_table(const std::vector<outcome>& all);
+// How many lines of the files below were died at, and which were not.
+[[nodiscard]] std::string lines_never_died_at(const std::vector<outcome>& all);
+
+// The outcome as an entry of a result file: "Explore/operation:exclusive/fault:kill".
+[[nodiscard]] result::entry to_entry(const outcome& done, const options& how);
+
+}  // namespace shmark::explorer

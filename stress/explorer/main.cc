@@ -1,0 +1,175 @@
+// bazel run -c opt //stress/explorer -- [flags]: see --help.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "lib/base/interrupt.h"
+#include "lib/base/program.h"
+#include "lib/base/progress_line.h"
+#include "lib/crew/run.h"
+#include "lib/result/result.h"
+#include "stress/explorer/catalog.h"
+#include "stress/explorer/explorer.h"
+
+namespace {
+
+namespace explorer = shmark::explorer;
+namespace result = shmark::result;
+using explorer::fault_kind;
+
+constexpr shmark::program self("explorer");
+
+enum status : int { passed = 0, not_passed = 1 };
+
+struct arguments {
+  std::string operation = "all";
+  bool kill = false;
+  bool kill_in_recovery = false;
+  bool stop = false;
+  bool every = false;
+  std::string out;
+  bool lists = false;
+};
+
+void declare(CLI::App& app, arguments& to) {
+  app.add_option("--operation", to.operation, "what to explore; --list names all")
+      ->capture_default_str();
+  app.add_flag("--kill", to.kill, "SIGKILL at each point (the default)");
+  app.add_flag("--kill_in_recovery", to.kill_in_recovery,
+               "and again at each point of the peer that comes after");
+  app.add_flag("--stop", to.stop, "SIGSTOP at each point, and SIGCONT");
+  app.add_flag("--every", to.every,
+               "at every instruction, and not only at one of each distinct crash state");
+  app.add_option("--out", to.out, "write the result file here, as JSON");
+  app.add_flag("--list", to.lists, "name the operations and explore nothing");
+  app.footer(
+      "Exit status: 0 passed; 1 something was found, or nobody died, or it was cut short; 2 unusable "
+      "input;\n130 after Ctrl-C.");
+}
+
+int list() {
+  for (const auto& each : explorer::catalog()) fmt::print("{:<26}{}\n", each.name, each.what);
+  return passed;
+}
+
+std::vector<fault_kind> faults_of(const arguments& asked) {
+  std::vector<fault_kind> all;
+  if (asked.kill || (!asked.kill_in_recovery && !asked.stop)) all.push_back(fault_kind::kill);
+  if (asked.kill_in_recovery) all.push_back(fault_kind::kill_in_recovery);
+  if (asked.stop) all.push_back(fault_kind::stop);
+  return all;
+}
+
+std::vector<explorer::operation> operations_of(const arguments& asked) {
+  auto all = explorer::catalog();
+  if (asked.operation != "all") {
+    std::erase_if(all, [&](const auto& each) { return each.name != asked.operation; });
+  }
+  return all;
+}
+
+std::expected<explorer::outcome, shmark::error> watch(const explorer::operation& what,
+                                                      const explorer::options& how,
+                                                      const shmark::run& in) {
+  shmark::progress_line line;
+  const auto tell = [&](const explorer::progress& now) {
+    if (now.trials % 16 != 0) return;
+    line.show(fmt::format("{}, {}: {} of {}", what.name, name_of(how.fault), now.trials,
+                          now.trials_max));
+  };
+  return explorer::explore(what, how, in, tell);
+}
+
+// Explores all by one fault, and prints what came of it.
+std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
+    const std::vector<explorer::operation>& all, const explorer::options& how,
+    const shmark::run& in) {
+  std::vector<explorer::outcome> outcomes;
+  fmt::print("{}", explorer::table_heading(how.fault));
+  for (const auto& each : all) {
+    if (how.fault == fault_kind::kill_in_recovery && !each.recoverer) continue;
+    SHMARK_ASSIGN_OR_RETURN(auto done, watch(each, how, in));
+    fmt::print("{}", explorer::table_line(done));
+    for (const auto& finding : done.findings) fmt::print("found: {}\n", finding);
+    if (!done.findings.empty()) {
+      fmt::print("repeat: {}\n", explorer::command_of(each.name, how));
+    }
+    std::fflush(stdout);
+    outcomes.push_back(std::move(done));
+    if (shmark::interrupted() != 0) break;
+  }
+  if (how.fault == fault_kind::stop) fmt::print("{}", explorer::stop_table(outcomes));
+  return outcomes;
+}
+
+int run(const arguments& asked) {
+  const auto operations = operations_of(asked);
+  if (operations.empty()) {
+    return self.complain(fmt::format(
+        "there is no operation {}; --list names those that there are", asked.operation));
+  }
+  const auto out = result::caller_path(asked.out);
+  if (!asked.out.empty()) {
+    if (auto possible = result::check_writable(out); !possible) {
+      return self.complain(possible.error());
+    }
+  }
+  auto owner = shmark::begin_run(self);
+  if (!owner) return self.complain(owner.error());
+  result::run results;
+  if (!asked.out.empty()) {
+    results.about = result::this_context(
+        result::run_kind::stress,
+        explorer::command_of(asked.operation, {.fault = faults_of(asked).front(),
+                                               .every = asked.every}));
+  }
+  bool good = true;
+  std::vector<explorer::outcome> deaths;
+  for (const auto fault : faults_of(asked)) {
+    const explorer::options how{.fault = fault, .every = asked.every};
+    auto outcomes = explore_all(operations, how, *owner);
+    if (!outcomes) {
+      owner->end();
+      return self.complain(outcomes.error());
+    }
+    for (auto& done : *outcomes) {
+      good = good && done.verdict() == result::verdict_kind::passed;
+      results.entries.push_back(explorer::to_entry(done, how));
+      if (fault != fault_kind::stop) deaths.push_back(std::move(done));
+    }
+  }
+  owner->end();
+  if (!deaths.empty()) fmt::print("\n{}", explorer::lines_never_died_at(deaths));
+  if (!asked.out.empty()) {
+    if (auto written = result::write(out, results); !written) {
+      return self.complain(written.error());
+    }
+    fmt::print("results: {}\n", out.string());
+  }
+  if (const int signal = shmark::interrupted(); signal != 0) return 128 + signal;
+  return good ? passed : not_passed;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("Kills or stops a process at each instruction of an operation on shared state.",
+               "explorer");
+  arguments asked;
+  declare(app, asked);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
+    return self.complain(fmt::format("{}; --help shows what can be used", wrong.what()));
+  }
+  return asked.lists ? list() : run(asked);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return self.main(parse_and_run, argc, argv); }

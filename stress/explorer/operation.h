@@ -1,0 +1,49 @@
+// An operation that can be explored: what is done to a lock or store in shared memory, and how one
+// tells afterwards whether it has kept its promises.
+//
+// Each body runs in a forked process of its own, in this order:
+//
+//     prepare     makes the lock or store, with known contents; ends
+//     bystander   if any: holds, or waits for, what the victim is about to ask for or give up
+//     victim      warms up, begin_mark(), the operation, end_mark(). Between the marks it is killed
+//                 or stopped
+//     recoverer   if recovery is explored: a peer between marks of its own, killed as well
+//     check       by `variant`: a peer that must get on, and says what it saw
+//     worker      if any, two at once: peers that change what is guarded
+//     finish      if any: removes all; nothing may be left then
+//     prober      when the victim is stopped: what a peer can get meanwhile
+//
+// Bystander and victim meet by steps: the victim reaches `warm` before the bystander may hold, one
+// of them `ready` when it holds, and the bystander `about_to_wait` before a call that sleeps; it gives back what it holds at `event`, which the
+// explorer raises before the victim's first wait in the kernel, and answers by `answered`. When the
+// victim is dead, `over` is raised, and the bystander must come to its end.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "stress/explorer/scene.h"
+
+namespace shmark::explorer {
+
+using body = std::function<void(const scene&)>;
+
+struct operation {
+  std::string name;
+  std::string what;  // one line for --list
+  body prepare;
+  body victim;
+  body check;
+  int variants = 1;
+  body bystander = {};
+  body recoverer = {};
+  body worker = {};
+  body finish = {};
+  body prober = {};
+  bool has_event = false;
+  // The victim is the first to use it: no prober may come before, and a newcomer may have to wait
+  // for as long as the victim is stopped.
+  bool is_first = false;
+};
+
+}  // namespace shmark::explorer

@@ -1,0 +1,104 @@
+// A forked process, and one that is executed instruction by instruction: ptrace(2).
+//
+// Both die with this process, and with their objects.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "lib/base/deadline.h"
+#include "lib/base/error.h"
+
+namespace shmark::explorer {
+
+class process {
+ public:
+  // Runs `body` in a child, which then ends with status 0 and without destructors. Errors:
+  // no_space.
+  [[nodiscard]] static std::expected<process, error> start(const std::function<void()>& body);
+  process(process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
+  process& operator=(process&& other) noexcept {
+    std::swap(pid_, other.pid_);
+    return *this;
+  }
+  ~process() { kill(); }
+
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  // How it ended, as waitpid(2) says; nothing if it has not by then, or Ctrl-C came first.
+  [[nodiscard]] std::optional<int> wait(deadline until) noexcept;
+  // SIGKILL, and reaps it. Does nothing if that has happened.
+  void kill() noexcept;
+
+ protected:
+  explicit process(pid_t pid) noexcept : pid_(pid) {}
+  pid_t pid_;
+};
+
+// An instruction of a run: the `repeat`-th time (a string instruction is repeated) in the
+// `arrival`-th time that the process came to this address since its mark.
+struct place_in_run {
+  std::uint64_t address = 0;
+  std::uint32_t arrival = 0;
+  std::uint32_t repeat = 0;
+  bool operator==(const place_in_run&) const = default;
+};
+
+enum class motion : std::uint8_t {
+  stands,     // before its next instruction
+  finished,   // at its end mark
+  ended,      // it has ended by itself, or got a signal
+  blocked,    // it still sleeps in a system call at the deadline
+};
+
+class tracee : public process {
+ public:
+  // Starts `body`, and goes as far as its begin mark. Errors: no_space; timed_out or worker_died if
+  // it doesn't get there.
+  [[nodiscard]] static std::expected<tracee, error> start(const std::function<void()>& body,
+                                                          deadline until);
+
+  [[nodiscard]] std::uint64_t address() const noexcept;
+  enum class instruction : std::uint8_t { ordinary, system_call, end_mark };
+  [[nodiscard]] instruction next() noexcept;
+  // The system call that it is about to make waits for a futex.
+  [[nodiscard]] bool is_about_to_wait() const noexcept;
+  // What the kernel looks at when the process dies holding robust mutexes: the first of its list,
+  // and the one that is just being locked or unlocked.
+  struct robust_list {
+    std::uint64_t first;
+    std::int64_t offset;
+    std::uint64_t pending;
+    bool operator==(const robust_list&) const = default;
+  };
+  [[nodiscard]] robust_list robust() const noexcept;
+
+  // One instruction on.
+  [[nodiscard]] motion step(deadline until) noexcept;
+  // The same for a system call that may sleep; returns when it sleeps (blocked), or has returned.
+  [[nodiscard]] motion step_into_sleep() noexcept;
+  // On to `to`, at full speed but for where the address is met before. Stops at `event` on its way,
+  // if there is one and it comes first, to call `at_event`.
+  [[nodiscard]] motion go(const place_in_run& to, const std::optional<place_in_run>& event,
+                          const std::function<void()>& at_event, deadline until) noexcept;
+  // Lets it go, stopped by SIGSTOP as by anybody's.
+  void leave_stopped() noexcept;
+  void resume() noexcept;
+
+ private:
+  explicit tracee(process of) noexcept : process(std::move(of)) {}
+  [[nodiscard]] motion await_stop(bool may_sleep, deadline until) noexcept;
+  void set_address(std::uint64_t to) noexcept;
+  [[nodiscard]] long word_at(std::uint64_t address) const noexcept;
+  void put_byte(std::uint64_t address, std::uint8_t byte) noexcept;
+
+  std::uint64_t robust_head_ = 0;
+  std::map<std::uint64_t, instruction> known_;
+};
+
+}  // namespace shmark::explorer
