@@ -30,8 +30,8 @@ void crash_state::map(object& one, const std::string& name) {
   if (!file || fstat(file.number(), &status) != 0) return;
   // No more than has memory: looking at a hole would fill it.
   constexpr blkcnt_t block = 512;
-  const auto size = static_cast<std::size_t>(std::min<off_t>(status.st_size,
-                                                             status.st_blocks * block));
+  const auto size =
+      static_cast<std::size_t>(std::min<off_t>(status.st_size, status.st_blocks * block));
   if (one.inode == status.st_ino && one.mapped.size() == size) return;
   unmap(one);
   one.inode = status.st_ino;
@@ -63,7 +63,7 @@ bool crash_state::has_changed() {
   for (auto& [name, one] : objects_) {
     if (one.seen.size() == one.mapped.size() &&
         (one.mapped.empty() ||
-        std::memcmp(one.seen.data(), one.mapped.data(), one.mapped.size()) == 0)) {
+         std::memcmp(one.seen.data(), one.mapped.data(), one.mapped.size()) == 0)) {
       continue;
     }
     one.seen.assign(one.mapped.begin(), one.mapped.end());

@@ -23,8 +23,8 @@ namespace shmark::explorer {
 namespace {
 
 constexpr std::uint64_t explored_number = 7;
-constexpr std::size_t points_max = 5'000'000;
-constexpr int tries_max = 3;  // to bring a victim to a point
+constexpr int recording_max = 12;  // times the patience of a peer, until the victim counts as stuck
+constexpr int tries_max = 3;       // to bring a victim to a point
 constexpr int has_given_up = 3;
 
 // A place in memory that all processes of an exploration share.
@@ -66,6 +66,7 @@ struct target {
   const recording* of;
   const point* at;
   bool inside;
+  bool is_new;  // the first of its crash state
 };
 
 // One life of a lock or store.
@@ -106,6 +107,7 @@ class trial {
     return victim_.has_value();
   }
   std::expected<bool, error> begin_recovery() {
+    (*shared_).settled = (*shared_).cleared.exchange(0);
     scene second = scene_;
     second.is_recoverer = true;
     SHMARK_ASSIGN_OR_RETURN(recoverer_, trace(what_.recoverer, second, "the recoverer"));
@@ -223,7 +225,8 @@ class trial {
   bool look_at(int status, std::string_view name) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
     if (WIFSIGNALED(status)) {
-      scene_.fail(finding::broken, fmt::format("{} was ended by signal {}", name, WTERMSIG(status)));
+      scene_.fail(finding::broken,
+                  fmt::format("{} was ended by signal {}", name, WTERMSIG(status)));
     } else if (WEXITSTATUS(status) != has_given_up) {
       scene_.fail(finding::broken,
                   fmt::format("{} ended with status {}", name, WEXITSTATUS(status)));
@@ -282,6 +285,7 @@ std::optional<recording> trial::record(tracee& who, const std::atomic<phase>& it
   tracee::robust_list robust{};
   phase noted{};
   point now;
+  const auto until = deadline::after(recording_max * how_.patience);
   for (;;) {
     const auto kind = who.next();
     if (kind == tracee::instruction::end_mark) break;
@@ -312,7 +316,7 @@ std::optional<recording> trial::record(tracee& who, const std::atomic<phase>& it
     made.points.push_back(now);
     const motion came = who.step(scene_.soon());
     if (kind == tracee::instruction::system_call) bytes.look_for_objects();
-    if (came == motion::stands && made.points.size() < points_max && !interrupted()) continue;
+    if (came == motion::stands && !until.passed() && !interrupted()) continue;
     if (!interrupted()) {
       scene_.fail(came == motion::ended ? finding::broken : finding::stuck,
                   came == motion::ended ? "the process that was to be recorded ended by itself"
@@ -331,8 +335,10 @@ std::vector<target> targets_of(const recording& of, bool every) {
   std::unordered_set<std::uint64_t> waits;
   for (const auto& each : of.points) {
     const bool is_new = states.insert(each.state).second;
-    if (every || is_new) all.push_back({&of, &each, false});
-    if (each.waits && (every || waits.insert(each.state).second)) all.push_back({&of, &each, true});
+    if (every || is_new) all.push_back({&of, &each, false, is_new});
+    if (!each.waits) continue;
+    const bool is_new_wait = waits.insert(each.state).second;
+    if (every || is_new_wait) all.push_back({&of, &each, true, is_new_wait});
   }
   return all;
 }
@@ -401,10 +407,13 @@ class exploration {
     const auto source = sources(one).of(at.at->ours);
     std::string text = fmt::format("instruction {}", at.at->index);
     if (at.inside) text += ", asleep in the system call";
-    if (!source.empty()) {
-      text += fmt::format(" ({}", source.front().function);
-      for (const auto& each : source) text += fmt::format(", {}:{}", each.line.file, each.line.number);
-      text += ")";
+    int shown = 0;
+    for (const auto& each : source) {
+      if (!each.line.file.starts_with("lib/") && shown == 0 && &each != &source.back()) continue;
+      text += fmt::format("{}{} {}:{}", shown == 0 ? ", in " : ", ", each.function, each.line.file,
+                          each.line.number);
+      constexpr int shown_max = 3;
+      if (++shown == shown_max) break;
     }
     return text;
   }
@@ -433,9 +442,13 @@ class exploration {
 
   std::expected<void, error> kill_at_all(const recording& recorded) {
     const auto all = targets_of(recorded, how_.every);
-    trials_max_ = all.size() * static_cast<std::size_t>(what_.variants);
+    trials_max_ = all.size() + recorded.states * (static_cast<std::size_t>(what_.variants) - 1);
+    int turn = 0;
     for (const auto& each : all) {
-      for (int variant = 0; variant < what_.variants; ++variant) {
+      // In all ways where the crash state is new, in turn where it was met before.
+      const int first = each.is_new ? 0 : turn++ % what_.variants;
+      const int last = each.is_new ? what_.variants - 1 : first;
+      for (int variant = first; variant <= last; ++variant) {
         if (is_over()) return {};
         told();
         SHMARK_RETURN_IF_ERROR(kill_at(each, variant));

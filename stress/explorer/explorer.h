@@ -26,15 +26,18 @@
 //                the same behind. Where the victim is about to wait for a futex, a second point is
 //                inside that system call
 //   (3) trial    for each of them, in each way in which peers can come after (exclusive or shared
-//                first; reader, writer or remover first): everything anew, in fresh processes. The
-//                victim is killed for real, and so the kernel does what it does about its robust
-//                mutexes and file locks
+//                first; reader, writer or remover first; of --every's further points of a crash
+//                state, in one way each): everything anew, in fresh processes. The victim is killed
+//                for real, and so the kernel does what it does about its robust mutexes and file
+//                locks
 //   Faults
 //   kill              SIGKILL at the point
-//   kill_in_recovery  after a death at each distinct crash state, the next peer is recorded in turn,
+//   kill_in_recovery  after a death at each distinct crash state, the next peer is recorded in
+//   turn,
 //                     and killed at each of its distinct crash states; a third must get on
 //   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
-//                     after SIGCONT, is noted, and that nobody takes what the stopped one holds (L4)
+//                     after SIGCONT, is noted, and that nobody takes what the stopped one holds
+//                     (L4)
 //
 // What it does not see: deaths inside of a system call that does not wait (the kernel changes what
 // it changes before SIGKILL is looked at, as far as the calls used here go); reordering of memory
@@ -45,7 +48,8 @@
 // processes, which end with it. After Ctrl-C (see lib/base/interrupt.h) it ends early. x86-64 only.
 //
 // Sources: ptrace(2); get_robust_list(2). Exploring every crash point of a file system's operation:
-// J. Mohan et al., "Finding Crash-Consistency Bugs with Bounded Black-Box Crash Testing", OSDI 2018.
+// J. Mohan et al., "Finding Crash-Consistency Bugs with Bounded Black-Box Crash Testing", OSDI
+// 2018.
 #pragma once
 
 #include <array>

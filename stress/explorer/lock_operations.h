@@ -92,14 +92,16 @@ class lock_scene {
     const std::uint64_t first = where().first;
     if (first != where().second || first > repaired) {
       scene_.give_up(finding::torn, fmt::format("the guarded numbers are {} and {}, and no death "
-                                                "was told", first, where().second));
+                                                "was told",
+                                                first, where().second));
     }
-    if (first == repaired) return;
+    if (first == repaired) return scene_.saw(sight::owner_died);  // by one who died as well
     if (scene_.must_be_old() && first != 0) {
       scene_.give_up(finding::torn, "the guarded numbers changed before the victim had the lock");
     }
     if (scene_.must_be_new() && first != new_value) {
-      scene_.give_up(finding::lost, "the guarded numbers are the old ones, after they were changed");
+      scene_.give_up(finding::lost,
+                     "the guarded numbers are the old ones, after they were changed");
     }
     scene_.saw(first == 0 ? sight::old_value : sight::new_value);
   }
@@ -439,20 +441,24 @@ void add_contended_operations(std::vector<operation>& to) {
   };
   add("hand_over", "change, and release exclusively what a writer waits for",
       hands_over(mode::exclusive), waiter<L>(mode::exclusive), false);
-  add("give_up_waiting", "wait for what is held, until the deadline", [](const scene& in) {
-    own_scene own(in);
-    meet_holder(in, own);
-    begin_mark();
-    in.enter(phase::taking);
-    if (own.handle().acquire(mode::exclusive, deadline::after(std::chrono::milliseconds(150)))) {
-      if (in.shared().stepped.load() < event) {
-        in.give_up(finding::broken, "a lock that somebody held was granted");
-      }
-      own.give(mode::exclusive);  // after a stop, in which the holder has gone
-    }
-    in.enter(phase::outside);
-    end_mark();
-  }, holder<L>(mode::exclusive), false);
+  add(
+      "give_up_waiting", "wait for what is held, until the deadline",
+      [](const scene& in) {
+        own_scene own(in);
+        meet_holder(in, own);
+        begin_mark();
+        in.enter(phase::taking);
+        if (own.handle().acquire(mode::exclusive,
+                                 deadline::after(std::chrono::milliseconds(150)))) {
+          if (in.shared().stepped.load() < event) {
+            in.give_up(finding::broken, "a lock that somebody held was granted");
+          }
+          own.give(mode::exclusive);  // after a stop, in which the holder has gone
+        }
+        in.enter(phase::outside);
+        end_mark();
+      },
+      holder<L>(mode::exclusive), false);
   if constexpr (L::can.shared) {
     add("wait_shared", "wait for an exclusive holder to release, then read and release",
         waits(mode::shared), holder<L>(mode::exclusive), true);
@@ -463,14 +469,18 @@ void add_contended_operations(std::vector<operation>& to) {
     add("last_reader", "release shared what a writer waits for", hands_over(mode::shared),
         waiter<L>(mode::exclusive), false);
   }
-  if constexpr (requires(own_scene& own) { own.where().state.served; L::patience; }) {
+  if constexpr (requires(own_scene& own) {
+                  own.where().state.served;
+                  L::patience;
+                }) {
     // As if the waiter had been passed over often enough.
     const auto hurry = [](own_scene& own) { own.where().state.taken += L::patience; };
     add("wait_offered", "be offered what one waits for, accept it, change and release",
         waits(mode::exclusive), holder<L>(mode::exclusive, hurry), true);
     add("wait_offered_shared", "be offered what one waits for as a reader, and release",
         waits(mode::shared), holder<L>(mode::exclusive, hurry), true);
-    add("offer", "change, and offer the lock to the writer that waits longest",
+    add(
+        "offer", "change, and offer the lock to the writer that waits longest",
         [hurry](const scene& in) {
           own_scene own(in);
           take_exclusively(in, own);

@@ -49,7 +49,8 @@ void declare(CLI::App& app, arguments& to) {
   app.add_option("--out", to.out, "write the result file here, as JSON");
   app.add_flag("--list", to.lists, "name the operations and explore nothing");
   app.footer(
-      "Exit status: 0 passed; 1 something was found, or nobody died, or it was cut short; 2 unusable "
+      "Exit status: 0 passed; 1 something was found, or nobody died, or it was cut short; 2 "
+      "unusable "
       "input;\n130 after Ctrl-C.");
 }
 
@@ -80,8 +81,8 @@ std::expected<explorer::outcome, shmark::error> watch(const explorer::operation&
   shmark::progress_line line;
   const auto tell = [&](const explorer::progress& now) {
     if (now.trials % 16 != 0) return;
-    line.show(fmt::format("{}, {}: {} of {}", what.name, name_of(how.fault), now.trials,
-                          now.trials_max));
+    line.show(
+        fmt::format("{}, {}: {} of {}", what.name, name_of(how.fault), now.trials, now.trials_max));
   };
   return explorer::explore(what, how, in, tell);
 }
@@ -111,8 +112,8 @@ std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
 int run(const arguments& asked) {
   const auto operations = operations_of(asked);
   if (operations.empty()) {
-    return self.complain(fmt::format(
-        "there is no operation {}; --list names those that there are", asked.operation));
+    return self.complain(fmt::format("there is no operation {}; --list names those that there are",
+                                     asked.operation));
   }
   const auto out = result::caller_path(asked.out);
   if (!asked.out.empty()) {
@@ -126,8 +127,8 @@ int run(const arguments& asked) {
   if (!asked.out.empty()) {
     results.about = result::this_context(
         result::run_kind::stress,
-        explorer::command_of(asked.operation, {.fault = faults_of(asked).front(),
-                                               .every = asked.every}));
+        explorer::command_of(asked.operation,
+                             {.fault = faults_of(asked).front(), .every = asked.every}));
   }
   bool good = true;
   std::vector<explorer::outcome> deaths;

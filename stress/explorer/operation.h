@@ -14,9 +14,10 @@
 //     prober      when the victim is stopped: what a peer can get meanwhile
 //
 // Bystander and victim meet by steps: the victim reaches `warm` before the bystander may hold, one
-// of them `ready` when it holds, and the bystander `about_to_wait` before a call that sleeps; it gives back what it holds at `event`, which the
-// explorer raises before the victim's first wait in the kernel, and answers by `answered`. When the
-// victim is dead, `over` is raised, and the bystander must come to its end.
+// of them `ready` when it holds, and the bystander `about_to_wait` before a call that sleeps; it
+// gives back what it holds at `event`, which the explorer raises before the victim's first wait in
+// the kernel, and answers by `answered`. When the victim is dead, `over` is raised, and the
+// bystander must come to its end.
 #pragma once
 
 #include <functional>

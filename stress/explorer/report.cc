@@ -68,8 +68,8 @@ std::string table_line(const outcome& done) {
   if (found.empty()) found = "nothing";
   if (done.interrupted) found += " (interrupted)";
   return fmt::format("{:<24}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n", done.operation, seen.points,
-                     seen.states, seen.deaths, seen.of(sight::old_value),
-                     seen.of(sight::new_value), seen.of(sight::owner_died), seen.missed, found);
+                     seen.states, seen.deaths, seen.of(sight::old_value), seen.of(sight::new_value),
+                     seen.of(sight::owner_died), seen.missed, found);
 }
 
 std::string stop_table(const std::vector<outcome>& all) {

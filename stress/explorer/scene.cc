@@ -37,7 +37,7 @@ bool scene::must_be_told() const noexcept {
   if (board_->cleared.load() != 0) return false;
   const phase second = board_->recoverer.load();
   if (second == phase::exclusive) return true;
-  return board_->victim.load() == phase::exclusive &&
+  return board_->settled.load() == 0 && board_->victim.load() == phase::exclusive &&
          (second == phase::outside || second == phase::taking);
 }
 
@@ -48,7 +48,7 @@ bool scene::may_be_told() const noexcept {
   };
   const phase second = board_->recoverer.load();
   if (second == phase::done) return false;
-  return may(board_->victim.load()) || may(second);
+  return (board_->settled.load() == 0 && may(board_->victim.load())) || may(second);
 }
 
 bool scene::must_be_old() const noexcept {

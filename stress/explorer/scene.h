@@ -54,8 +54,10 @@ enum step : std::uint32_t { nothing, warm, ready, about_to_wait, event, answered
 
 struct board {
   std::atomic<phase> victim, recoverer;
-  std::atomic<std::uint32_t> wrote;    // 1: the victim changes what is guarded
-  std::atomic<std::uint32_t> cleared;  // 1: a peer has had the lock exclusively since the death
+  std::atomic<std::uint32_t> wrote;  // 1: the victim changes what is guarded
+  // 1: a peer has had the lock exclusively since the last death, or since the victim's, and so
+  // whatever there was to be told of it has been told.
+  std::atomic<std::uint32_t> cleared, settled;
   std::atomic<pid_t> bystander;
   futex_word stepped;
   futex_word probing;  // of a prober: 1 it has joined, 2 it may probe

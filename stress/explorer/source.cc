@@ -67,13 +67,13 @@ image our_image() {
   for (std::uint64_t i = 0; i < head.e_shnum; ++i) {
     const auto each = section(i);
     const std::uint64_t name = names.sh_offset + each.sh_name;
-    if (name >= bytes.size() || bytes.compare(name, 6, std::string_view(".text\0", 6)) != 0) continue;
+    if (name >= bytes.size() || bytes.compare(name, 6, std::string_view(".text\0", 6)) != 0)
+      continue;
     ours.begin = ours.base + each.sh_addr;
     ours.end = ours.begin + each.sh_size;
   }
   return ours;
 }
-
 
 // What a program prints when it is given this to read; nothing if it cannot be run.
 std::string output_of(std::vector<std::string> command, const std::string& input) {
@@ -115,18 +115,26 @@ std::string in_workspace(std::string_view path) {
                                                                             : path.substr(2));
 }
 
-// Without arguments and template arguments.
+// Without what it returns, its arguments and template arguments.
 std::string short_name(std::string_view full) {
+  full = full.substr(0, full.find("::{lambda"));  // whose it is tells enough
   std::string name;
   int depth = 0;
-  for (const char c : full) {
-    if (c == '(' && depth == 0 && !name.empty() && !name.ends_with("::")) break;
+  for (std::size_t at = 0; at < full.size(); ++at) {
+    constexpr std::string_view unnamed = "(anonymous namespace)::";
+    if (full.substr(at).starts_with(unnamed)) {
+      at += unnamed.size() - 1;
+      continue;
+    }
+    const char c = full[at];
+    if (c == '(' && depth == 0) break;
     if (c == '<') ++depth;
     if (depth == 0) name += c;
     if (c == '>' && depth > 0) --depth;
   }
   if (const auto blank = name.rfind(' '); blank != std::string::npos) name.erase(0, blank + 1);
-  if (name.starts_with("shmark::")) name.erase(0, 8);
+  constexpr std::string_view ours = "shmark::";
+  if (name.starts_with(ours)) name.erase(0, ours.size());
   return name;
 }
 
@@ -175,8 +183,7 @@ const origins& sources::of(std::uint64_t address) const noexcept {
   return found == known_.end() ? none : found->second;
 }
 
-origin sources::innermost_in(std::uint64_t address,
-                             std::span<const std::string_view> files) const {
+origin sources::innermost_in(std::uint64_t address, std::span<const std::string_view> files) const {
   const auto& all = of(address);
   for (const auto& each : all) {
     if (std::ranges::find(files, each.line.file) != files.end()) return each;

@@ -86,8 +86,10 @@ class store_scene {
     const bool is_old = serial == old_serial && std::ranges::equal(value, old_);
     const bool is_new = serial == old_serial + 1 && std::ranges::equal(value, new_);
     if (!is_old && !is_new) {
-      scene_.give_up(finding::torn, fmt::format("{} bytes with serial number {} are neither the old "
-                                                "value nor the new one", value.size(), serial));
+      scene_.give_up(finding::torn,
+                     fmt::format("{} bytes with serial number {} are neither the old "
+                                 "value nor the new one",
+                                 value.size(), serial));
     }
     if (is_old && scene_.must_be_new()) {
       scene_.give_up(finding::lost, "the old value is there after the new one was committed");

@@ -63,7 +63,8 @@ std::optional<int> process::wait(deadline until) noexcept {
     if (until.passed() || interrupted() != 0) return {};
     pollfd watched[] = {{.fd = ending.number(), .events = POLLIN, .revents = 0},
                         {.fd = interrupt_descriptor(), .events = POLLIN, .revents = 0}};
-    const timespec left = until.is_never() ? timespec{.tv_sec = 1, .tv_nsec = 0} : until.remaining();
+    const timespec left =
+        until.is_never() ? timespec{.tv_sec = 1, .tv_nsec = 0} : until.remaining();
     ppoll(watched, 2, &left, nullptr);
   }
 }

@@ -50,10 +50,10 @@ struct place_in_run {
 };
 
 enum class motion : std::uint8_t {
-  stands,     // before its next instruction
-  finished,   // at its end mark
-  ended,      // it has ended by itself, or got a signal
-  blocked,    // it still sleeps in a system call at the deadline
+  stands,    // before its next instruction
+  finished,  // at its end mark
+  ended,     // it has ended by itself, or got a signal
+  blocked,   // it still sleeps in a system call at the deadline
 };
 
 class tracee : public process {
