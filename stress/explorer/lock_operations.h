@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -377,6 +378,23 @@ void meet_holder(const scene& in, lock_scene<L>& own) {
   in.await(ready);
 }
 
+// A bystander that is many threads, which have used the lock and may use it again.
+template <lock L>
+void crowd(const scene& in) {
+  constexpr std::uint32_t size = 30;  // as many as robust_rw's table first has room for
+  in.await(warm);
+  futex_word arrived{0};
+  std::vector<std::jthread> threads;
+  for (std::uint32_t i = 0; i < size; ++i) {
+    threads.emplace_back([&] {
+      lock_scene<L> own(in);
+      own.warm_up(mode::exclusive);
+      if (arrived.fetch_add(1) + 1 == size) in.reach(ready);
+      in.await(over);
+    });
+  }
+}
+
 // A bystander that waits for what the victim holds, and judges when it gets it.
 template <lock L>
 [[nodiscard]] body waiter(mode how) {
@@ -459,6 +477,36 @@ void add_contended_operations(std::vector<operation>& to) {
         end_mark();
       },
       holder<L>(mode::exclusive), false);
+  add(
+      "refuse", "ask for what is held, without waiting",
+      [](const scene& in) {
+        own_scene own(in);
+        meet_holder(in, own);
+        begin_mark();
+        in.enter(phase::taking);
+        if (own.handle().acquire(mode::exclusive, deadline::none())) {
+          if (in.shared().stepped.load() < event) {
+            in.give_up(finding::broken, "a lock that somebody held was granted");
+          }
+          own.give(mode::exclusive);  // after a stop, in which the holder has gone
+        }
+        in.enter(phase::outside);
+        end_mark();
+      },
+      holder<L>(mode::exclusive), false);
+  add(
+      "join_crowd",
+      "a first acquisition that finds the table of participants full, and its release",
+      [](const scene& in) {
+        own_scene own(in);
+        in.reach(warm);
+        in.await(ready);
+        begin_mark();
+        take_exclusively(in, own);
+        change_and_give(in, own);
+        end_mark();
+      },
+      crowd<L>, false);
   if constexpr (L::can.shared) {
     add("wait_shared", "wait for an exclusive holder to release, then read and release",
         waits(mode::shared), holder<L>(mode::exclusive), true);
@@ -468,6 +516,24 @@ void add_contended_operations(std::vector<operation>& to) {
         hands_over(mode::exclusive), waiter<L>(mode::shared), false);
     add("last_reader", "release shared what a writer waits for", hands_over(mode::shared),
         waiter<L>(mode::exclusive), false);
+  }
+  if constexpr (requires(L& handle) { handle.upgrade(deadline::never()); }) {
+    add(
+        "upgrade_after_reader", "go from shared to exclusive when another reader has gone, change",
+        [](const scene& in) {
+          own_scene own(in);
+          meet_holder(in, own);
+          own.take(mode::shared);
+          begin_mark();
+          in.enter(phase::taking);
+          if (auto done = own.handle().upgrade(deadline::never()); !done) {
+            in.give_up("upgrading", done.error());
+          }
+          in.enter(phase::exclusive);
+          change_and_give(in, own);
+          end_mark();
+        },
+        holder<L>(mode::shared), true);
   }
   if constexpr (requires(own_scene& own) {
                   own.where().state.served;

@@ -140,14 +140,18 @@ class store_scene {
   // The same after the death of one who removes it, or makes it.
   void check_existence() {
     auto own = Store::attach(scene_.key);
-    const bool may_be_missing = is_creation || scene_.shared().victim.load() != phase::outside;
+    const auto victim = scene_.shared().victim.load();
+    const auto recoverer = scene_.shared().recoverer.load();
+    const bool is_over = victim == phase::done || recoverer == phase::done;
+    const bool may_be_missing =
+        is_creation || victim != phase::outside || recoverer != phase::outside;
     if (!own && (own.error().code != errc::not_found || !may_be_missing)) {
       // A store that is only just being made is nobody's to attach to.
       const bool is_unfinished = own.error().code == errc::corrupt && is_creation;
       if (!is_unfinished) scene_.give_up("opening the store", own.error());
     }
     if (own) {
-      if (!is_creation && scene_.shared().victim.load() == phase::done) {
+      if (!is_creation && is_over) {
         scene_.give_up(finding::lost, "a store that was removed is there");
       }
       if (is_creation) {
@@ -158,7 +162,7 @@ class store_scene {
       use(*own);
       if (scene_.variant == 1) remove(scene_.soon());
     } else {
-      if (is_creation && scene_.shared().victim.load() == phase::done) {
+      if (is_creation && is_over) {
         scene_.give_up(finding::lost, "a store that was made is not there");
       }
       scene_.saw(is_creation ? sight::old_value : sight::new_value);
@@ -265,7 +269,9 @@ void add_store_operations(std::vector<operation>& to) {
   to.back().variants = 2;
   to.back().recoverer = [](const scene& in) {
     begin_mark();
+    in.enter(phase::taking);
     static_cast<void>(Store::remove(in.key, deadline::never()));
+    in.enter(phase::done);
     end_mark();
   };
 
@@ -288,7 +294,9 @@ void add_store_operations(std::vector<operation>& to) {
   to.back().variants = 2;
   to.back().recoverer = [](const scene& in) {
     begin_mark();
+    in.enter(phase::taking);
     static_cast<void>(Store::open_or_create(in.key, {.capacity = own_scene::capacity}));
+    in.enter(phase::done);
     end_mark();
   };
   to.back().is_first = true;
