@@ -39,9 +39,8 @@
 //   left out     several locks in one roster, several handles of one thread, the growing of the
 //                table, and a stopped thread, other than as one that takes its time.
 //
-// Where time-outs are needed though nobody dies, and one is enough, as the model shows: an upgrade
-// that sleeps when a writer becomes pending is woken by nobody; and the word may be offered to one
-// whose deadline has just passed. So UNTIL_WOKEN is for configurations without those two.
+// Where a time-out is needed though nobody dies, and one is enough, as the model shows: the word may
+// be offered to one whose deadline has just passed. So UNTIL_WOKEN does not go with GIVES_UP.
 //
 // Configuration, by -D (what is not given is none; THREADS is 3)
 //   THREADS, DOES_0 to DOES_2   2 or 3, and what each may do: a sum of WRITES, READS, UPGRADES and
@@ -363,6 +362,11 @@ drain:
          :: at == THREADS && why != UPGRADING -> at = 0; goto drained
          fi
        }
+#ifndef BUG_UPGRADE_IS_LEFT_ASLEEP
+    :: atomic { /* drain: wakes one who waits for an upgrade, to be refused it */
+         !(at == me || !mark[at] || !proof[at]) && awaits[at] && !turn[at] -> turn[at] = 1
+       }
+#endif
 #if GIVES_UP
     :: atomic { /* become_writer: not drained in time */
          has_deadline && !(at == me || !mark[at] || !proof[at]) ->

@@ -161,6 +161,7 @@ INSTANTIATE_TEST_SUITE_P(
         configuration{"ThreeThreadsWithoutTimeOuts",
                       "-DDOES_0=WRITES+READS+DOWNGRADES -DDOES_1=WRITES+READS+DOWNGRADES "
                       "-DDOES_2=WRITES+READS+DOWNGRADES -DTIMES=1 -DSLEEPS=UNTIL_WOKEN"},
+        configuration{"TwoThreadsWithoutTimeOuts", "-DTHREADS=2 -DSLEEPS=UNTIL_WOKEN"},
         configuration{"ThreeThreadsOfWhomOneHasADeadlineAndOneDies",
                       "-DDOES_0=WRITES -DDOES_1=WRITES+READS -DDOES_2=WRITES -DTIMES=1 "
                       "-DGIVES_UP=1 -DCRASHES=1 -DSLEEPS=UNTIL_QUIET"},
@@ -174,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
                       "-DDOES_0=WRITES -DDOES_1=READS -DDOES_2=READS -DTIMES=1 -DCRASHES=1"},
         configuration{"TwoWhoUpgradeAndOneWhoDowngrades",
                       "-DDOES_0=READS+UPGRADES -DDOES_1=READS+UPGRADES "
-                      "-DDOES_2=WRITES+DOWNGRADES -DTIMES=1 -DSLEEPS=UNTIL_QUIET"},
+                      "-DDOES_2=WRITES+DOWNGRADES -DTIMES=1 -DSLEEPS=UNTIL_WOKEN"},
         configuration{"UpgradeAndDowngradeWhereOneDies",
                       "-DDOES_0=READS+UPGRADES -DDOES_1=WRITES+DOWNGRADES -DDOES_2=READS "
                       "-DTIMES=1 -DCRASHES=1 -DSLEEPS=UNTIL_QUIET"},
@@ -214,6 +215,9 @@ INSTANTIATE_TEST_SUITE_P(
         planted_bug{"RELEASE_KEEPS_NOTHING", three_writers, "invalid end state"},
         planted_bug{"NO_SECOND_LOOK", three_writers, "invalid end state"},
         planted_bug{"WAKE_SWALLOWED", three_writers, "invalid end state"},
+        planted_bug{"UPGRADE_IS_LEFT_ASLEEP",
+                    {"", "-DTHREADS=2 -DSLEEPS=UNTIL_WOKEN"},
+                    "invalid end state"},
         planted_bug{"OFFER_STANDS_FOR_EVER",
                     {"",
                      "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DTIMES=1 -DGIVES_UP=1 "
