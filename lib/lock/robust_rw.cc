@@ -272,8 +272,9 @@ class robust_rw::contender {
     participant& mine = *me_.record;
     state& shared = *lock_.state_;
     // What woke us, if anything did, has not helped; a later wake is seen by the kernel.
-    const bool was_woken = is_woken();
-    turn_ = mine.turn.load();
+    const std::uint32_t turn = mine.turn.load();  // once: a wake between two looks would be lost
+    const bool was_woken = is_registered_ && turn != turn_;
+    turn_ = turn;
     if (!is_registered_) {
       taken_before_ = shared.taken.load(std::memory_order_relaxed);
       mine.ticket.store(lock_.roster_->next_ticket(), std::memory_order_relaxed);
@@ -469,6 +470,8 @@ std::expected<void, error> robust_rw::drain(futex_word& mark, std::uint32_t inde
     if (seen != awaited && !mark.compare_exchange_strong(seen, awaited)) continue;
     const auto proof = roster_->watch(reader);
     if (!proof) continue;
+    // A reader that upgrades sleeps until the word changes hands, and must be refused now.
+    if (is_waiting(index)) rouse(index);
     const std::array watched{futex_watch{&mark, awaited}, *proof};
     futex_wait(watched, std::min(slice_ns_max, until.remaining_ns()));
     if (mark.load() == awaited) roster_->bury_if_gone(reader, true);
@@ -504,7 +507,11 @@ void robust_rw::give_up(std::uint64_t set, std::uint64_t clear) noexcept {
       }
     }
     if (!state_->word.compare_exchange_strong(word, next)) continue;
-    if ((next & offered) != 0) return rouse(chosen);
+    if ((next & offered) != 0) {
+      rouse(chosen);
+      // It may just have given up waiting, and have looked at the word before it was offered.
+      if (is_waiting(chosen) || !state_->word.compare_exchange_strong(next, next & lasting)) return;
+    }
     if ((next & (waiting | woken)) == waiting) see_to_the_next();
     return;
   }
@@ -515,7 +522,12 @@ void robust_rw::see_to_the_next() noexcept {
     std::uint64_t word = state_->word.load();
     if ((word & seat_bits) != 0 || (word & waiting) == 0 || (word & woken) != 0) return;
     if (!state_->word.compare_exchange_strong(word, word | woken)) continue;
-    if (const std::uint32_t next = longest_waiter(); next < roster::capacity) return rouse(next);
+    if (const std::uint32_t next = longest_waiter(); next < roster::capacity) {
+      rouse(next);
+      if (is_waiting(next)) return;
+      state_->word.fetch_and(~woken);  // it has just given up waiting, or has the lock
+      continue;
+    }
     state_->word.fetch_and(~(waiting | woken));
     if (longest_waiter() == roster::capacity) return;
     state_->word.fetch_or(waiting);  // it came just now, and found `waiting` set
@@ -527,7 +539,7 @@ std::uint32_t robust_rw::longest_waiter() const noexcept {
   std::uint64_t first = 0;
   for (std::uint32_t index = 0; index < roster_->used(); ++index) {
     const participant& who = roster_->at(index);
-    if (who.awaits.load() != state_->number) continue;
+    if (!is_waiting(index)) continue;
     const std::uint64_t ticket = who.ticket.load(std::memory_order_relaxed);
     if (longest != roster::capacity && ticket >= first) continue;
     if (!roster_->is_alive(roster_->seat_at(index))) continue;
@@ -535,6 +547,10 @@ std::uint32_t robust_rw::longest_waiter() const noexcept {
     first = ticket;
   }
   return longest;
+}
+
+bool robust_rw::is_waiting(std::uint32_t index) const noexcept {
+  return roster_->at(index).awaits.load() == state_->number;
 }
 
 void robust_rw::rouse(std::uint32_t index) noexcept {

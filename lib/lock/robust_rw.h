@@ -35,7 +35,8 @@
 //         reader  mark := number; word -> no owner, + biased, - entering: held
 //         writer  (4), then word: - biased, - pending: held
 //   (4) drain   for each record but one's own: wait until it has no mark of this lock, or until its
-//       thread is dead. A reader that is waited for is asked to wake us (`awaited` in its mark)
+//       thread is dead. A reader that is waited for is asked to wake us (`awaited` in its mark),
+//       and one that sleeps because it upgrades is woken, to be refused
 //   (5) release shared       mark := 0 (M release, exchange); if it was awaited, wake
 //   (6) release exclusive    word: me -> 0 (M release); if there are flags: word -> no owner,
 //                            without damaged; then see to the next (8)
@@ -51,7 +52,7 @@
 //       is woken (unless one is `woken` already), so that whoever runs may go on; once the woken
 //       one asks for it, or after `patience` times, the word goes to the longest waiter
 //       (`offered`). If nobody waits, `waiting` goes, and comes back if somebody was just about to
-//       sleep
+//       sleep. Whoever was woken or chosen, and does not wait any more by then, is replaced
 //
 // Invariants
 //   R1  One owner: every change of owner is a compare-exchange of the word with the seat in it, and
@@ -263,6 +264,7 @@ class robust_rw {
   void ask() noexcept;
   // The index of the longest waiter that is alive; roster::capacity if there is none.
   [[nodiscard]] std::uint32_t longest_waiter() const noexcept;
+  [[nodiscard]] bool is_waiting(std::uint32_t index) const noexcept;
   void rouse(std::uint32_t index) noexcept;
 
   state* state_;

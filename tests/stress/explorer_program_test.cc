@@ -107,8 +107,8 @@ class ExplorerProgram : public ::testing::Test {
 
 TEST_F(ExplorerProgram, NamesItsOperationsAndFlags) {
   EXPECT_EQ(run({"--list"}), exited(0));
-  for (const char* name : {"exclusive ", "shared ", "downgrade ", "upgrade ", "write ",
-                           "write_growing ", "remove "}) {
+  for (const char* name :
+       {"exclusive ", "shared ", "downgrade ", "upgrade ", "write ", "write_growing ", "remove "}) {
     EXPECT_TRUE(contains(out(), name)) << name;
   }
   EXPECT_EQ(run({"--help"}), exited(0));
