@@ -329,7 +329,7 @@ std::expected<participant*, error> roster::claim(deadline until) {
       ++incarnation;
     }
     SHMARK_RETURN_IF_ERROR(make_mutex(record.proof, mutex_kind::robust));
-    if (pthread_mutex_lock(&record.proof) != 0) continue;
+    if (pthread_mutex_trylock(&record.proof) != 0) continue;  // it is nobody else's
     record.thread.store(static_cast<std::uint32_t>(gettid()), std::memory_order_relaxed);
     const bool is_comparable = time_namespace() == head().time_namespace;
     record.started.store(is_comparable ? started : 0, std::memory_order_relaxed);
