@@ -22,10 +22,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// ThreadSanitizer does not know of semop(2), and would take what it orders for races.
+// ThreadSanitizer does not know of semop(2) and of locks on files, and would take what they order
+// for races.
 #ifdef SHMARK_TSAN
 template <lock L>
-constexpr bool is_run = !std::is_same_v<L, sysv_semaphore>;
+constexpr bool is_run = !std::is_same_v<L, sysv_semaphore> && !std::is_same_v<L, ofd_lock>;
 #else
 template <lock L>
 constexpr bool is_run = true;
