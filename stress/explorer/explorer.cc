@@ -522,7 +522,8 @@ class exploration {
     if (at == phase::exclusive && (exclusive || shared)) {
       in.fail(finding::broken, "what a stopped process holds exclusively was granted to another");
     }
-    if (at == phase::reading && exclusive) {
+    const bool reads = at == phase::reading || at == phase::raising || at == phase::lowering;
+    if (reads && exclusive) {
       in.fail(finding::broken, "what a stopped process reads was granted exclusively");
     }
   }

@@ -334,7 +334,7 @@ void add_lone_operations(std::vector<operation>& to) {
       take_exclusively(in, own);
       begin_mark();
       own.change();
-      in.enter(phase::giving);
+      in.enter(phase::lowering);
       if (auto done = own.handle().downgrade(); !done) in.give_up("downgrading", done.error());
       in.enter(phase::reading);
       give_shared(in, own);
@@ -344,7 +344,7 @@ void add_lone_operations(std::vector<operation>& to) {
       own_scene own(in);
       own.take(mode::shared);
       begin_mark();
-      in.enter(phase::taking);
+      in.enter(phase::raising);
       if (auto done = own.handle().upgrade(deadline::never()); !done) {
         in.give_up("upgrading", done.error());
       }
@@ -525,7 +525,7 @@ void add_contended_operations(std::vector<operation>& to) {
           meet_holder(in, own);
           own.take(mode::shared);
           begin_mark();
-          in.enter(phase::taking);
+          in.enter(phase::raising);
           if (auto done = own.handle().upgrade(deadline::never()); !done) {
             in.give_up("upgrading", done.error());
           }

@@ -44,7 +44,8 @@ bool scene::must_be_told() const noexcept {
 bool scene::may_be_told() const noexcept {
   if (board_->cleared.load() != 0) return false;
   const auto may = [](phase at) {
-    return at == phase::taking || at == phase::exclusive || at == phase::giving;
+    return at == phase::taking || at == phase::raising || at == phase::exclusive ||
+           at == phase::giving || at == phase::lowering;
   };
   const phase second = board_->recoverer.load();
   if (second == phase::done) return false;
@@ -57,7 +58,8 @@ bool scene::must_be_old() const noexcept {
 
 bool scene::must_be_new() const noexcept {
   const phase at = board_->victim.load();
-  const bool is_in_doubt = at == phase::outside || at == phase::taking || at == phase::exclusive;
+  const bool is_in_doubt =
+      at == phase::outside || at == phase::taking || at == phase::raising || at == phase::exclusive;
   return board_->wrote.load() != 0 && !is_in_doubt;
 }
 

@@ -31,6 +31,8 @@ enum class phase : std::uint32_t {
   reading,    // or shared
   giving,     // inside a call that gives the exclusive lock up; what was written is there
   leaving,    // inside a call that gives a shared hold up
+  raising,    // inside an upgrade: as taking, and it holds it shared at least
+  lowering,   // inside a downgrade: as giving, and it holds it shared at least
   done,       // that call has returned
 };
 
