@@ -150,8 +150,15 @@ struct memberships {
   void drop_foreign() noexcept {
     if (serial != thread_serial) drop();
   }
+  // Keeps them and what they have mapped for as long as the process lives.
   void drop() noexcept {
-    for (auto& one : all) static_cast<void>(one.release());
+    static constinit std::atomic<member*> dropped{nullptr};
+    for (auto& one : all) {
+      member* const last = one.release();
+      last->dropped_before = dropped.load();
+      while (!dropped.compare_exchange_weak(last->dropped_before, last)) {
+      }
+    }
     all.clear();
   }
   // What cannot be left now stays for the next time, or for the kernel.

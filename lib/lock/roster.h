@@ -103,6 +103,7 @@ struct member {
   std::uint32_t marks_used = 0;            // a bit for each of its marks
   std::array<std::uint32_t, 8> handles{};  // how many handles of the thread share each
   std::uint32_t holds = 0;                 // how many locks it holds, in whatever mode
+  member* dropped_before = nullptr;        // in the list of those that nobody can give back
 };
 
 // 0 in a thread that has joined nothing yet, and in a child of fork; else a number that no other
