@@ -459,41 +459,27 @@ void add_contended_operations(std::vector<operation>& to) {
   };
   add("hand_over", "change, and release exclusively what a writer waits for",
       hands_over(mode::exclusive), waiter<L>(mode::exclusive), false);
-  add(
-      "give_up_waiting", "wait for what is held, until the deadline",
-      [](const scene& in) {
-        own_scene own(in);
-        meet_holder(in, own);
-        begin_mark();
-        in.enter(phase::taking);
-        if (own.handle().acquire(mode::exclusive,
-                                 deadline::after(std::chrono::milliseconds(150)))) {
-          if (in.shared().stepped.load() < event) {
-            in.give_up(finding::broken, "a lock that somebody held was granted");
-          }
-          own.give(mode::exclusive);  // after a stop, in which the holder has gone
+  const auto asks_in_vain = [](auto until) {
+    return [until](const scene& in) {
+      own_scene own(in);
+      meet_holder(in, own);
+      begin_mark();
+      in.enter(phase::taking);
+      if (own.handle().acquire(mode::exclusive, until())) {
+        if (in.shared().stepped.load() < event) {
+          in.give_up(finding::broken, "a lock that somebody held was granted");
         }
-        in.enter(phase::outside);
-        end_mark();
-      },
+        own.give(mode::exclusive);  // after a stop, in which the holder has gone
+      }
+      in.enter(phase::outside);
+      end_mark();
+    };
+  };
+  add("give_up_waiting", "wait for what is held, until the deadline",
+      asks_in_vain([] { return deadline::after(std::chrono::milliseconds(150)); }),
       holder<L>(mode::exclusive), false);
-  add(
-      "refuse", "ask for what is held, without waiting",
-      [](const scene& in) {
-        own_scene own(in);
-        meet_holder(in, own);
-        begin_mark();
-        in.enter(phase::taking);
-        if (own.handle().acquire(mode::exclusive, deadline::none())) {
-          if (in.shared().stepped.load() < event) {
-            in.give_up(finding::broken, "a lock that somebody held was granted");
-          }
-          own.give(mode::exclusive);  // after a stop, in which the holder has gone
-        }
-        in.enter(phase::outside);
-        end_mark();
-      },
-      holder<L>(mode::exclusive), false);
+  add("refuse", "ask for what is held, without waiting",
+      asks_in_vain([] { return deadline::none(); }), holder<L>(mode::exclusive), false);
   add(
       "join_crowd",
       "a first acquisition that finds the table of participants full, and its release",
