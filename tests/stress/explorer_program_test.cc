@@ -1,20 +1,18 @@
 // The explorer's program as a user starts it, interrupts it, and kills it.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "lib/base/process.h"
 #include "lib/result/result.h"
+#include "tests/stress/program.h"
 #include "tests/support/child.h"
 
 namespace shmark {
@@ -23,23 +21,6 @@ namespace {
 using support::child;
 using support::exited;
 using support::killed_by;
-
-constexpr const char* program = "stress/explorer/explorer";
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-void redirect(int number, const std::filesystem::path& to) {
-  const int file = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  dup2(file, number);
-  close(file);
-}
 
 // The runs whose lock the process has open: "run-…".
 std::string run_of(pid_t process) {
@@ -53,43 +34,9 @@ std::string run_of(pid_t process) {
   return "";
 }
 
-std::set<std::string> objects_of(const std::string& run) {
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
-    if (contains(entry.path().filename().string(), run)) names.insert(entry.path().filename());
-  }
-  return names;
-}
-
-class ExplorerProgram : public ::testing::Test {
+class ExplorerProgram : public program_test {
  protected:
-  ExplorerProgram() { std::filesystem::create_directories(folder_); }
-  ~ExplorerProgram() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] child start(std::vector<std::string> arguments) const {
-    return child::start([&] {
-      redirect(STDOUT_FILENO, folder_ / "out");
-      redirect(STDERR_FILENO, folder_ / "err");
-      std::vector<char*> words{const_cast<char*>(program)};
-      for (auto& each : arguments) words.push_back(each.data());
-      words.push_back(nullptr);
-      execv(program, words.data());
-      _exit(127);
-    });
-  }
-  [[nodiscard]] support::ending run(const std::vector<std::string>& arguments) const {
-    return start(arguments).wait();
-  }
-  [[nodiscard]] std::string out() const { return contents(folder_ / "out"); }
-  [[nodiscard]] std::string err() const { return contents(folder_ / "err"); }
-
-  void expect_complaint(const std::vector<std::string>& arguments, const std::string& about) const {
-    EXPECT_EQ(run(arguments), exited(2)) << about;
-    EXPECT_EQ(out(), "");
-    EXPECT_TRUE(contains(err(), about)) << err();
-    EXPECT_TRUE(err().starts_with("explorer: ") && err().find('\n') == err().size() - 1)
-        << "not one line: " << err();
-  }
+  ExplorerProgram() : program_test("explorer", "stress/explorer/explorer") {}
 
   // Waits until it explores: something of it lies in /dev/shm besides its lock. Returns its run.
   [[nodiscard]] static std::string await_work(const child& of) {
@@ -99,10 +46,6 @@ class ExplorerProgram : public ::testing::Test {
       if (process_state(of.pid()) == 'Z') return "";
     }
   }
-
-  std::filesystem::path folder_ =
-      std::filesystem::path(::testing::TempDir()) /
-      ("explorer." + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
 };
 
 TEST_F(ExplorerProgram, NamesItsOperationsAndFlags) {
@@ -122,7 +65,7 @@ TEST_F(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
 }
 
 TEST_F(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
-  const auto file = (folder_ / "result.json").string();
+  const auto file = (folder() / "result.json").string();
   ASSERT_EQ(run({"--operation=shared", "--kill", "--kill_in_recovery", "--out=" + file}), exited(0))
       << out() << err();
   EXPECT_TRUE(contains(out(), "shared") && contains(out(), "nothing")) << out();
@@ -149,7 +92,7 @@ TEST_F(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
 }
 
 TEST_F(ExplorerProgram, CleansUpAndWritesItsResultWhenInterrupted) {
-  const auto file = (folder_ / "result.json").string();
+  const auto file = (folder() / "result.json").string();
   auto program_run = start({"--every", "--out=" + file});
   const auto id = await_work(program_run);
   ASSERT_FALSE(id.empty()) << err();

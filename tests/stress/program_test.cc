@@ -1,14 +1,13 @@
 // The program as a user starts it, interrupts it, and kills it.
 
-#include <fcntl.h>
+#include "tests/stress/program.h"
+
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,23 +23,6 @@ using support::child;
 using support::exited;
 using support::killed_by;
 
-constexpr const char* program = "stress/stress";
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-void redirect(int number, const std::filesystem::path& to) {
-  const int file = open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  dup2(file, number);
-  close(file);
-}
-
 // The run whose objects the process has mapped: "run-…"; empty before it has any.
 std::string run_of(pid_t process) {
   const std::string maps = contents("/proc/" + std::to_string(process) + "/maps");
@@ -49,43 +31,9 @@ std::string run_of(pid_t process) {
   return at == std::string::npos ? "" : maps.substr(at, length);
 }
 
-std::set<std::string> objects_of(const std::string& run) {
-  std::set<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
-    if (contains(entry.path().filename().string(), run)) names.insert(entry.path().filename());
-  }
-  return names;
-}
-
-class StressProgram : public ::testing::Test {
+class StressProgram : public program_test {
  protected:
-  StressProgram() { std::filesystem::create_directories(folder_); }
-  ~StressProgram() override { std::filesystem::remove_all(folder_); }
-
-  [[nodiscard]] child start(std::vector<std::string> arguments) const {
-    return child::start([&] {
-      redirect(STDOUT_FILENO, folder_ / "out");
-      redirect(STDERR_FILENO, folder_ / "err");
-      std::vector<char*> words{const_cast<char*>(program)};
-      for (auto& each : arguments) words.push_back(each.data());
-      words.push_back(nullptr);
-      execv(program, words.data());
-      _exit(127);
-    });
-  }
-  [[nodiscard]] support::ending run(const std::vector<std::string>& arguments) const {
-    return start(arguments).wait();
-  }
-  [[nodiscard]] std::string out() const { return contents(folder_ / "out"); }
-  [[nodiscard]] std::string err() const { return contents(folder_ / "err"); }
-
-  void expect_complaint(const std::vector<std::string>& arguments, const std::string& about) const {
-    EXPECT_EQ(run(arguments), exited(2)) << about;
-    EXPECT_EQ(out(), "");
-    EXPECT_TRUE(contains(err(), about)) << err();
-    EXPECT_TRUE(err().starts_with("stress: ") && err().find('\n') == err().size() - 1)
-        << "not one line: " << err();
-  }
+  StressProgram() : program_test("stress", "stress/stress") {}
 
   // Waits until the program is in the midst of it: has a domain, and workers. Returns its run;
   // nothing if it has ended.
@@ -98,10 +46,6 @@ class StressProgram : public ::testing::Test {
       if (process_state(of.pid()) == 'Z') return "";
     }
   }
-
-  std::filesystem::path folder_ =
-      std::filesystem::path(::testing::TempDir()) /
-      ("stress." + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
 };
 
 TEST_F(StressProgram, NamesItsScenariosAndFlags) {
@@ -124,7 +68,7 @@ TEST_F(StressProgram, EndsWith2AndAMessageOnBadInput) {
 }
 
 TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
-  const auto file = (folder_ / "result.json").string();
+  const auto file = (folder() / "result.json").string();
   ASSERT_EQ(run({"--workers=3", "--seconds=1", "--seed=7", "--out=" + file}), exited(0))
       << out() << err();
   const std::string command =
@@ -168,7 +112,7 @@ TEST_F(StressProgram, EndsWith1WhenNoTwoOperationsOverlapped) {
 }
 
 TEST_F(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
-  const auto file = (folder_ / "result.json").string();
+  const auto file = (folder() / "result.json").string();
   auto program_run = start({"--seconds=1000", "--out=" + file});
   const auto id = await_work(program_run);
   ASSERT_FALSE(id.empty()) << err();
