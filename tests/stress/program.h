@@ -42,8 +42,7 @@ class program_test : public ::testing::Test {
       : name_(std::move(name)),
         path_(std::move(path)),
         folder_(std::filesystem::path(::testing::TempDir()) /
-                (name_ + '.' +
-                 ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+                (name_ + '.' + ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     std::filesystem::create_directories(folder_);
   }
   ~program_test() override { std::filesystem::remove_all(folder_); }
