@@ -253,8 +253,8 @@ class robust_rw::contender {
       me_.record->awaits.store(0);
       std::uint64_t word = lock_.state_->word.load();
       while ((word & seat_bits) == me_.self && (word & offered) != 0) {
-        // Just now: pass it on.
-        const std::uint64_t next = (word & (lasting | seat_bits)) | entering;
+        // Just now: pass it on. If anybody was woken, it was we.
+        const std::uint64_t next = (word & (lasting | seat_bits) & ~woken) | entering;
         if (!lock_.state_->word.compare_exchange_strong(word, next)) continue;
         lock_.give_up(0, 0);
         return failure(why, "acquire lock", name);
@@ -495,11 +495,11 @@ void robust_rw::give_up(std::uint64_t set, std::uint64_t clear) noexcept {
   for (;;) {
     SHMARK_CHECK((word & seat_bits) == member_->self, "released a lock that is not held");
     std::uint64_t next = (word & lasting & ~clear) | set;
-    std::uint32_t chosen = roster::capacity;
+    std::optional<waiter> chosen;
     if ((word & waiting) != 0 && is_time_to_serve()) {
       chosen = longest_waiter();
-      if (chosen < roster::capacity) {
-        next |= offered | roster_->seat_at(chosen);
+      if (chosen) {
+        next |= offered | roster_->seat_at(chosen->index);
       } else {
         next &= ~woken;  // whoever it was
         state_->served.store(state_->taken.load(std::memory_order_relaxed),
@@ -507,14 +507,24 @@ void robust_rw::give_up(std::uint64_t set, std::uint64_t clear) noexcept {
       }
     }
     if (!state_->word.compare_exchange_strong(word, next)) continue;
-    if ((next & offered) != 0) {
-      rouse(chosen);
-      // It may just have given up waiting, and have looked at the word before it was offered.
-      if (is_waiting(chosen) || !state_->word.compare_exchange_strong(next, next & lasting)) return;
+    if (chosen) {
+      rouse(chosen->index);
+      if (!take_back(*chosen, next)) return;
     }
     if ((next & (waiting | woken)) == waiting) see_to_the_next();
     return;
   }
+}
+
+// One that was just chosen may have given up waiting, and have looked at the word before it was
+// offered. It may change flags meanwhile.
+bool robust_rw::take_back(const waiter& chosen, std::uint64_t& word) noexcept {
+  constexpr std::uint64_t whose = offered | seat_bits;
+  for (const std::uint64_t before = word; (word & whose) == (before & whose);) {
+    if (is_waiting(chosen)) return false;
+    if (state_->word.compare_exchange_strong(word, word & lasting)) return true;
+  }
+  return false;
 }
 
 void robust_rw::see_to_the_next() noexcept {
@@ -522,31 +532,33 @@ void robust_rw::see_to_the_next() noexcept {
     std::uint64_t word = state_->word.load();
     if ((word & seat_bits) != 0 || (word & waiting) == 0 || (word & woken) != 0) return;
     if (!state_->word.compare_exchange_strong(word, word | woken)) continue;
-    if (const std::uint32_t next = longest_waiter(); next < roster::capacity) {
-      rouse(next);
-      if (is_waiting(next)) return;
+    if (const auto next = longest_waiter(); next) {
+      rouse(next->index);
+      if (is_waiting(*next)) return;
       state_->word.fetch_and(~woken);  // it has just given up waiting, or has the lock
       continue;
     }
     state_->word.fetch_and(~(waiting | woken));
-    if (longest_waiter() == roster::capacity) return;
+    if (!longest_waiter()) return;
     state_->word.fetch_or(waiting);  // it came just now, and found `waiting` set
   }
 }
 
-std::uint32_t robust_rw::longest_waiter() const noexcept {
-  std::uint32_t longest = roster::capacity;
-  std::uint64_t first = 0;
+std::optional<robust_rw::waiter> robust_rw::longest_waiter() const noexcept {
+  std::optional<waiter> longest;
   for (std::uint32_t index = 0; index < roster_->used(); ++index) {
-    const participant& who = roster_->at(index);
     if (!is_waiting(index)) continue;
-    const std::uint64_t ticket = who.ticket.load(std::memory_order_relaxed);
-    if (longest != roster::capacity && ticket >= first) continue;
+    const std::uint64_t ticket = roster_->at(index).ticket.load(std::memory_order_relaxed);
+    if (longest && ticket >= longest->ticket) continue;
     if (!roster_->is_alive(roster_->seat_at(index))) continue;
-    longest = index;
-    first = ticket;
+    longest = waiter{index, ticket};
   }
   return longest;
+}
+
+bool robust_rw::is_waiting(const waiter& who) const noexcept {
+  return is_waiting(who.index) &&
+         roster_->at(who.index).ticket.load(std::memory_order_relaxed) == who.ticket;
 }
 
 bool robust_rw::is_waiting(std::uint32_t index) const noexcept {

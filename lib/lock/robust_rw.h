@@ -52,7 +52,8 @@
 //       is woken (unless one is `woken` already), so that whoever runs may go on; once the woken
 //       one asks for it, or after `patience` times, the word goes to the longest waiter
 //       (`offered`). If nobody waits, `waiting` goes, and comes back if somebody was just about to
-//       sleep. Whoever was woken or chosen, and does not wait any more by then, is replaced
+//       sleep. Whoever was woken or chosen, and whose wait (as its ticket tells) has ended by then,
+//       is replaced
 //
 // Invariants
 //   R1  One owner: every change of owner is a compare-exchange of the word with the seat in it, and
@@ -96,6 +97,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "lib/base/check.h"
@@ -230,6 +232,11 @@ class robust_rw {
   // Why somebody wants to own the word.
   enum class purpose : std::uint8_t { writing, reading, upgrading };
   class contender;
+  // Who waits, and its ticket: another one is another wait of the same thread.
+  struct waiter {
+    std::uint32_t index;
+    std::uint64_t ticket;
+  };
 
   robust_rw(state& at, std::shared_ptr<detail::roster> in) noexcept
       : state_(&at), roster_(std::move(in)) {
@@ -258,12 +265,17 @@ class robust_rw {
                                                  deadline until) noexcept;
   // Gives the word up, with these flags changed, and sees to the next (8). Requires: owns it.
   void give_up(std::uint64_t set, std::uint64_t clear) noexcept;
+  // Takes back what was offered to one whose wait has ended; whether it did. `word` is the word as
+  // it was, and will be, before that.
+  [[nodiscard]] bool take_back(const waiter& chosen, std::uint64_t& word) noexcept;
   void see_to_the_next() noexcept;
   [[nodiscard]] bool is_time_to_serve() const noexcept;
   // Makes it so, for one that was woken and is there.
   void ask() noexcept;
-  // The index of the longest waiter that is alive; roster::capacity if there is none.
-  [[nodiscard]] std::uint32_t longest_waiter() const noexcept;
+  // The longest waiter that is alive, if there is one.
+  [[nodiscard]] std::optional<waiter> longest_waiter() const noexcept;
+  // The same wait, still.
+  [[nodiscard]] bool is_waiting(const waiter& who) const noexcept;
   [[nodiscard]] bool is_waiting(std::uint32_t index) const noexcept;
   void rouse(std::uint32_t index) noexcept;
 

@@ -29,7 +29,8 @@
 //   time         none. The 50 ms of (7), and an offer's, are over at any moment, or as SLEEPS says.
 //                A deadline (GIVES_UP) passes at any moment.
 //   order        any of those who wait may be the longest waiter, and any release may be the one
-//                that hands over (`patience`): the queue's fairness, R6, is not shown.
+//                that hands over (`patience`): the queue's fairness, R6, is not shown. Tickets tell
+//                one wait of a thread from another, and no more than TICKETS of them.
 //   turn         a bit, "another one than the last that was answered". Who sleeps sees it set;
 //                `asleep`, which only saves a system call, is left out.
 //   death        at any step. The kernel marks the proof of life at any time after it, or never
@@ -38,9 +39,6 @@
 //   spins        looking again is what one who wakes early does.
 //   left out     several locks in one roster, several handles of one thread, the growing of the
 //                table, and a stopped thread, other than as one that takes its time.
-//
-// Where a time-out is needed though nobody dies, and one is enough, as the model shows: the word may
-// be offered to one whose deadline has just passed. So UNTIL_WOKEN does not go with GIVES_UP.
 //
 // Configuration, by -D (what is not given is none; THREADS is 3)
 //   THREADS, DOES_0 to DOES_2   2 or 3, and what each may do: a sum of WRITES, READS, UPGRADES and
@@ -51,6 +49,7 @@
 //              back
 //   GIVES_UP   a bit for each thread that has a deadline
 //   SLEEPS     see above; ANY_TIME, if it is not given
+//   TICKETS    how many tickets there are; 1, if it is not given
 //
 // What a planted bug looks like: BUG_MARK_AFTER_LOOK, the shortest trace, of two threads
 //   t1   holds shared; upgrade:              word 0 + biased -> t1 + biased + pending
@@ -91,6 +90,9 @@
 #ifndef UNMARKED
 #define UNMARKED 0
 #endif
+#ifndef TICKETS
+#define TICKETS 1
+#endif
 #ifndef GIVES_UP
 #define GIVES_UP 0
 #endif
@@ -123,6 +125,7 @@ byte incarnation[THREADS];
 bool mark[THREADS];
 bool turn[THREADS];
 bool awaits[THREADS];
+byte ticket[THREADS];  // of the record's last wait, modulo TICKETS
 
 #ifdef BUG_NO_INCARNATION
 #define seat_at(i) (4 | (i + 1))
@@ -212,6 +215,14 @@ inline own_what_for() {
   fi
 }
 
+#define choose(who) chosen = who; its_ticket = ticket[who]
+#define forget_chosen chosen = NOBODY; its_ticket = 0
+#ifdef BUG_TICKET_IGNORED
+#define chosen_waits awaits[chosen]
+#else
+#define chosen_waits (awaits[chosen] && ticket[chosen] == its_ticket)
+#endif
+
 // longest_waiter: one step for each record. Of two that wait, either may have the lower ticket.
 #define longest_waiter(if_somebody, if_nobody)                                                    \
   do                                                                                              \
@@ -219,7 +230,7 @@ inline own_what_for() {
        if                                                                                         \
        :: awaits[at] && is_alive(seat_at(at)) ->                                                  \
             if                                                                                    \
-            :: chosen = at                                                                        \
+            :: choose(at)                                                                         \
             :: chosen != NOBODY                                                                   \
             fi                                                                                    \
        :: else                                                                                    \
@@ -238,7 +249,7 @@ proctype thread(byte me) {
 #if TIMES > 0
   byte times;
 #endif
-  byte why, goal, at, chosen = NOBODY;
+  byte why, goal, at, chosen = NOBODY, its_ticket;
   bool is_registered, was_woken;
 
 idle:
@@ -397,7 +408,7 @@ sleep:
 #ifndef BUG_WAKE_SWALLOWED
            was_woken = turn[me]
 #endif
-      :: else -> awaits[me] = 1; is_registered = 1
+      :: else -> ticket[me] = (ticket[me] + 1) % (TICKETS); awaits[me] = 1; is_registered = 1
       fi;
       turn[me] = 0
     }
@@ -453,7 +464,11 @@ refuse:
     atomic { /* contender::refuse: offered just now? */
       if
       :: owner_of(word) == self && (word & offered) ->
+#ifdef BUG_REFUSED_OFFER_STAYS_WOKEN
            word = (word & (lasting | seat_bits)) | entering; goto give_up
+#else
+           word = (word & (lasting | seat_bits) & ~woken) | entering; goto give_up
+#endif
       :: else
       fi
     }
@@ -531,11 +546,11 @@ give_up_the_word:
            :: goal == LET_READERS_IN -> get_shared((next & damaged) != 0)
            :: else
            fi
-      :: else -> seen = 0; next = 0; chosen = NOBODY; goto give_up
+      :: else -> seen = 0; next = 0; forget_chosen; goto give_up
       fi;
       seen = 0;
       if
-      :: next & offered -> next = 0; goto rouse
+      :: next & offered -> goto rouse_chosen
       :: (next & (offered | waiting | woken)) == waiting -> next = 0
       :: else -> next = 0; gave_up()
       fi
@@ -555,11 +570,47 @@ nobody_waits:
 #endif
     longest_waiter(somebody_does, nobody_does);
 somebody_does:
-    atomic { word = word | waiting; chosen = NOBODY; goto see_to_the_next } /* see_to_the_next */
+    atomic { word = word | waiting; forget_chosen; goto see_to_the_next } /* see_to_the_next */
 nobody_does:
     atomic { true -> gave_up() }
 rouse:
-    atomic { turn[chosen] = 1; chosen = NOBODY; gave_up() } /* rouse */
+    turn[chosen] = 1; /* rouse, in see_to_the_next */
+#ifdef BUG_NO_LOOK_AT_THE_WOKEN
+    atomic { true -> forget_chosen; gave_up() }
+#endif
+    atomic { /* see_to_the_next: is the woken one there? */
+      if
+      :: chosen_waits -> forget_chosen; gave_up()
+      :: else -> forget_chosen
+      fi
+    }
+    atomic { word = word & ~woken; goto see_to_the_next } /* see_to_the_next */
+rouse_chosen:
+    turn[chosen] = 1; /* rouse, in give_up */
+#ifdef BUG_NO_LOOK_AT_THE_CHOSEN
+    atomic { true -> next = 0; forget_chosen; gave_up() }
+#endif
+    atomic { /* give_up: is the chosen one there? */
+      if
+      :: chosen_waits -> next = 0; forget_chosen; gave_up()
+      :: else -> forget_chosen
+      fi
+    }
+    atomic { /* give_up: takes the offer back, and sees to the next */
+      if
+#ifdef BUG_OFFER_TAKEN_BACK_ONLY_UNCHANGED
+      :: word == next ->
+#else
+      :: (word & (offered | seat_bits)) == (next & (offered | seat_bits)) ->
+#endif
+           word = word & lasting; next = 0;
+           if
+           :: (word & (waiting | woken)) == waiting -> goto see_to_the_next
+           :: else -> gave_up()
+           fi
+      :: else -> next = 0; gave_up()
+      fi
+    }
 #if LEAVES
 leave:
     proof[me] = 0; /* roster::leave: unlocks the proof */
@@ -570,7 +621,7 @@ leave:
     :: holds[me] == EXCLUSIVE -> unrepaired = 1
     :: else
     fi;
-    holds[me] = NOTHING; seen = 0; next = 0; why = 0; goal = 0; at = 0; chosen = NOBODY;
+    holds[me] = NOTHING; seen = 0; next = 0; why = 0; goal = 0; at = 0; forget_chosen;
     is_registered = 0; was_woken = 0
 #if TIMES > 0
     ; times = 0

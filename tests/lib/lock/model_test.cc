@@ -162,6 +162,15 @@ INSTANTIATE_TEST_SUITE_P(
                       "-DDOES_0=WRITES+READS+DOWNGRADES -DDOES_1=WRITES+READS+DOWNGRADES "
                       "-DDOES_2=WRITES+READS+DOWNGRADES -DTIMES=1 -DSLEEPS=UNTIL_WOKEN"},
         configuration{"TwoThreadsWithoutTimeOuts", "-DTHREADS=2 -DSLEEPS=UNTIL_WOKEN"},
+        configuration{"TwoThreadsWhoGiveUpWithoutTimeOuts",
+                      "-DTHREADS=2 -DGIVES_UP=3 -DSLEEPS=UNTIL_WOKEN"},
+        configuration{"ThreeThreadsOfWhomOneHasADeadlineWithoutTimeOuts",
+                      "-DDOES_0=WRITES+READS+DOWNGRADES -DDOES_1=WRITES+READS+DOWNGRADES "
+                      "-DDOES_2=WRITES+READS+DOWNGRADES -DTIMES=1 -DGIVES_UP=1 "
+                      "-DSLEEPS=UNTIL_WOKEN"},
+        configuration{"TwoWhoUpgradeWithoutTimeOutsOfWhomOneHasADeadline",
+                      "-DDOES_0=READS+UPGRADES -DDOES_1=READS+UPGRADES "
+                      "-DDOES_2=WRITES+DOWNGRADES -DTIMES=1 -DGIVES_UP=1 -DSLEEPS=UNTIL_WOKEN"},
         configuration{"ThreeThreadsOfWhomOneHasADeadlineAndOneDies",
                       "-DDOES_0=WRITES -DDOES_1=WRITES+READS -DDOES_2=WRITES -DTIMES=1 "
                       "-DGIVES_UP=1 -DCRASHES=1 -DSLEEPS=UNTIL_QUIET"},
@@ -201,6 +210,13 @@ const configuration two_threads_that_die{"", "-DTHREADS=2 -DCRASHES=1 -DREUSES=1
 const configuration three_writers{
     "", "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DSLEEPS=UNTIL_WOKEN"};
 
+// One of them gives up, while it is chosen.
+const std::string one_gives_up =
+    "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DGIVES_UP=1 -DSLEEPS=UNTIL_WOKEN ";
+const configuration gives_up_once{"", one_gives_up + "-DTIMES=1"};
+const configuration gives_up_often{"", one_gives_up};
+const configuration gives_up_twice{"", one_gives_up + "-DTIMES=2 -DTICKETS=2"};
+
 INSTANTIATE_TEST_SUITE_P(
     Of, RobustRwModelFinds,
     ::testing::Values(
@@ -215,13 +231,18 @@ INSTANTIATE_TEST_SUITE_P(
         planted_bug{"RELEASE_KEEPS_NOTHING", three_writers, "invalid end state"},
         planted_bug{"NO_SECOND_LOOK", three_writers, "invalid end state"},
         planted_bug{"WAKE_SWALLOWED", three_writers, "invalid end state"},
+        planted_bug{"NO_LOOK_AT_THE_WOKEN", gives_up_once, "invalid end state"},
+        planted_bug{"NO_LOOK_AT_THE_CHOSEN", gives_up_once, "invalid end state"},
+        planted_bug{"OFFER_TAKEN_BACK_ONLY_UNCHANGED", gives_up_twice, "invalid end state"},
+        planted_bug{"REFUSED_OFFER_STAYS_WOKEN", gives_up_often, "invalid end state"},
+        planted_bug{"TICKET_IGNORED", gives_up_twice, "invalid end state"},
         planted_bug{"UPGRADE_IS_LEFT_ASLEEP",
                     {"", "-DTHREADS=2 -DSLEEPS=UNTIL_WOKEN"},
                     "invalid end state"},
         planted_bug{"OFFER_STANDS_FOR_EVER",
                     {"",
                      "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DTIMES=1 -DGIVES_UP=1 "
-                     "-DSLEEPS=UNTIL_QUIET"},
+                     "-DCRASHES=1 -DSLEEPS=UNTIL_QUIET"},
                     "invalid end state"},
         planted_bug{"UPGRADES_WAIT_FOR_EACH_OTHER",
                     {"", "-DTHREADS=2", question::liveness},
