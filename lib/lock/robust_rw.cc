@@ -199,7 +199,7 @@ class robust_rw::contender {
   // done once for each wait, and before giving up.
   bool has_not_come(seat whose) noexcept {
     const participant* const record = lock_.roster_->record_of(whose);
-    if (record == nullptr || record->awaits.load() != lock_.state_->number) return true;
+    if (record == nullptr || !lock_.is_waiting(*record)) return true;
     const std::uint32_t turn = record->turn.load();
     const std::int64_t now_ns = monotonic_ns();
     if (whose != offered_.to || turn != offered_.turn) offered_ = {whose, turn, now_ns, waits_};
@@ -238,7 +238,7 @@ class robust_rw::contender {
   // Sends one who did not come to the end of the queue, lest all wait for it again and again.
   void postpone(seat whose) noexcept {
     participant* const record = lock_.roster_->record_of(whose);
-    if (record == nullptr || record->awaits.load() != lock_.state_->number) return;
+    if (record == nullptr || !lock_.is_waiting(*record)) return;
     record->ticket.store(lock_.roster_->next_ticket());
   }
   void postpone_if_stopped() noexcept {
@@ -418,7 +418,7 @@ std::expected<acquired, error> robust_rw::upgrade(deadline until) noexcept {
 std::uint32_t robust_rw::own_mark() const noexcept {
   std::uint32_t at = 0;
   for (const auto& mark : member_->record->marks) {
-    if ((mark.load(std::memory_order_relaxed) & ~participant::awaited) == state_->number) break;
+    if (is_ours(mark.load(std::memory_order_relaxed))) break;
     ++at;
   }
   return at;
@@ -436,7 +436,7 @@ std::expected<void, error> robust_rw::drain(deadline until) noexcept {
     participant& who = roster_->at(index);
     if (&who == member_->record) continue;
     for (auto& mark : who.marks) {
-      if ((mark.load() & ~participant::awaited) != state_->number) continue;
+      if (!is_ours(mark.load())) continue;
       SHMARK_RETURN_IF_ERROR(drain(mark, index, until));
     }
   }
@@ -450,7 +450,7 @@ std::expected<void, error> robust_rw::drain(futex_word& mark, std::uint32_t inde
   bool is_last_look = false;
   for (;;) {
     std::uint32_t seen = mark.load();
-    if ((seen & ~participant::awaited) != state_->number) return {};
+    if (!is_ours(seen)) return {};
     const seat reader = roster_->seat_at(index);
     if (!roster_->is_alive(reader)) return {};
     if (spins_left > 0) {
@@ -471,7 +471,7 @@ std::expected<void, error> robust_rw::drain(futex_word& mark, std::uint32_t inde
     const auto proof = roster_->watch(reader);
     if (!proof) continue;
     // A reader that upgrades sleeps until the word changes hands, and must be refused now.
-    if (is_waiting(index)) rouse(index);
+    if (is_waiting(roster_->at(index))) rouse(index);
     const std::array watched{futex_watch{&mark, awaited}, *proof};
     futex_wait(watched, std::min(slice_ns_max, until.remaining_ns()));
     if (mark.load() == awaited) roster_->bury_if_gone(reader, true);
@@ -547,8 +547,9 @@ void robust_rw::see_to_the_next() noexcept {
 std::optional<robust_rw::waiter> robust_rw::longest_waiter() const noexcept {
   std::optional<waiter> longest;
   for (std::uint32_t index = 0; index < roster_->used(); ++index) {
-    if (!is_waiting(index)) continue;
-    const std::uint64_t ticket = roster_->at(index).ticket.load(std::memory_order_relaxed);
+    const participant& who = roster_->at(index);
+    if (!is_waiting(who)) continue;
+    const std::uint64_t ticket = who.ticket.load(std::memory_order_relaxed);
     if (longest && ticket >= longest->ticket) continue;
     if (!roster_->is_alive(roster_->seat_at(index))) continue;
     longest = waiter{index, ticket};
@@ -557,12 +558,8 @@ std::optional<robust_rw::waiter> robust_rw::longest_waiter() const noexcept {
 }
 
 bool robust_rw::is_waiting(const waiter& who) const noexcept {
-  return is_waiting(who.index) &&
-         roster_->at(who.index).ticket.load(std::memory_order_relaxed) == who.ticket;
-}
-
-bool robust_rw::is_waiting(std::uint32_t index) const noexcept {
-  return roster_->at(index).awaits.load() == state_->number;
+  const participant& record = roster_->at(who.index);
+  return is_waiting(record) && record.ticket.load(std::memory_order_relaxed) == who.ticket;
 }
 
 void robust_rw::rouse(std::uint32_t index) noexcept {

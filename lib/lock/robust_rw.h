@@ -276,7 +276,13 @@ class robust_rw {
   [[nodiscard]] std::optional<waiter> longest_waiter() const noexcept;
   // The same wait, still.
   [[nodiscard]] bool is_waiting(const waiter& who) const noexcept;
-  [[nodiscard]] bool is_waiting(std::uint32_t index) const noexcept;
+  [[nodiscard]] bool is_waiting(const detail::participant& who) const noexcept {
+    return who.awaits.load() == state_->number;
+  }
+  // Whether a reader's mark, as it was loaded, is one of this lock.
+  [[nodiscard]] bool is_ours(std::uint32_t mark) const noexcept {
+    return (mark & ~detail::participant::awaited) == state_->number;
+  }
   void rouse(std::uint32_t index) noexcept;
 
   state* state_;
