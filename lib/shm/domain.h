@@ -2,7 +2,8 @@
 //
 //     auto domain = shmark::domain<>::open();             // the user's default domain
 //     auto table = domain->variable<std::map<std::string, int>>("table");
-//     for (const auto& [name, about] : *domain->list()) …
+//     const auto names = domain->list();
+//     for (const auto& [name, about] : *names) …
 //     domain->remove("table");
 //     domain->cleanup();                                  // everything, the domain itself last
 //
