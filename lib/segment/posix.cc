@@ -181,7 +181,8 @@ std::expected<void, error> posix_segment::check_name(int object, const char* att
 std::expected<void, error> posix_segment::unlink() const {
   constexpr const char* attempted = "remove segment";
   SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR | O_CLOEXEC, 0, attempted));
-  // Whoever unlinks an object holds its lock, so it cannot lose its name between look and act.
+  // Other handles, and those who fill an object, unlink it under its lock only. remove() takes a
+  // name at its word and asks nobody: whoever mixes it with this can lose a newer object.
   SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key_));
   SHMARK_RETURN_IF_ERROR(check_name(object.number(), attempted));
   return remove(key_);

@@ -13,7 +13,7 @@
 // of those who share them.
 //
 // What survives a crash: a named segment as it is, with whatever was written last, until removed.
-// Its size never changes, so a mapping never faults. First creation is crash-safe: see
+// Its size never changes, so no mapping outgrows it. First creation is crash-safe: see
 // open_or_create.
 //
 //     auto made = posix_segment::create({"1000.demo", 7}, 4096, 0600);
@@ -73,8 +73,9 @@ concept named_segment =
     requires(const segment_key& key, std::size_t size, mode_t mode, segment_initializer init) {
       // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`, in
       // which only the owner may write (of a POSIX object the umask takes away more). Errors:
-      // exists, no_space, denied, invalid. Memory is reserved now: running out is an error here and
-      // never a SIGBUS later.
+      // exists, no_space, denied, invalid. A POSIX object's memory is reserved now: running out is
+      // an error here and never a SIGBUS later. For a System V segment the kernel sets no pages
+      // aside: when memory is short, whoever touches one first may be killed.
       { S::create(key, size, mode) } -> std::same_as<std::expected<S, error>>;
       // Attaches one that is there. Refuses (denied) what belongs to another user or can be
       // written by one. Errors: not_found, denied.
@@ -83,7 +84,7 @@ concept named_segment =
       // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
       // is cleared away by the next. Errors: those of both, and of `init`.
       { S::open_or_create(key, size, mode, init) } -> std::same_as<std::expected<S, error>>;
-      // Takes the name away. Errors: not_found, denied.
+      // Takes the name away from whatever has it by now. Errors: not_found, denied.
       { S::remove(key) } -> std::same_as<std::expected<void, error>>;
     };
 
