@@ -43,6 +43,12 @@ struct default_backend {
   using codec = direct;
 };
 
+// What works on a value in place: it returns nothing, or true if the value is to be published.
+// Nothing that merely converts to bool: `[](int& n) { return n++; }` would not publish its first.
+template <class F, class T>
+concept change_of = std::invocable<F, T&> && (std::same_as<std::invoke_result_t<F, T&>, void> ||
+                                              std::same_as<std::invoke_result_t<F, T&>, bool>);
+
 template <std::default_initializable T, class Backend = default_backend>
 class variable {
  public:
@@ -79,7 +85,7 @@ class variable {
   // Takes the exclusive lock, lets `change` work on the value, publishes. `change` is called with a
   // T&, and returns nothing, or whether to publish. If it throws, nothing is published and the
   // exception goes on to the caller. Errors: as write(), and corrupt.
-  template <std::invocable<T&> F>
+  template <change_of<T> F>
   [[nodiscard]] std::expected<void, error> update(F&& change, deadline until = deadline::never());
 
   // Several operations under one exclusive lock, published by commit(). Errors: those of the lock,
@@ -216,7 +222,7 @@ std::expected<void, error> variable<T, Backend>::write(const T& value, deadline 
 }
 
 template <std::default_initializable T, class Backend>
-template <std::invocable<T&> F>
+template <change_of<T> F>
 std::expected<void, error> variable<T, Backend>::update(F&& change, deadline until) {
   SHMARK_ASSIGN_OR_RETURN(auto whole, transact(until));
   if constexpr (std::is_void_v<std::invoke_result_t<F, T&>>) {

@@ -190,6 +190,16 @@ TYPED_TEST(Variable, AnUpdateThatSaysNoPublishesNothing) {
   EXPECT_EQ(value_of(there), 2);
 }
 
+TYPED_TEST(Variable, AnUpdateSaysYesOrNoByABoolOnly) {
+  constexpr auto takes = [](auto change) {
+    return requires(decltype(this->template make<int>()) it) { it.update(change); };
+  };
+  EXPECT_TRUE(takes([](int& n) { ++n; }));
+  EXPECT_TRUE(takes([](int& n) { return n == 0; }));
+  EXPECT_FALSE(takes([](int& n) { return n++; })) << "the first increment would be dropped";
+  EXPECT_FALSE(takes([](int& n) { return &n; }));
+}
+
 TYPED_TEST(Variable, AnUpdateThatThrowsPublishesNothing) {
   auto here = this->template make<std::string>();
   ASSERT_TRUE(here.write("before"));
