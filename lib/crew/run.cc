@@ -17,6 +17,7 @@
 #include "lib/base/interrupt.h"
 #include "lib/base/random.h"
 #include "lib/lock/sysv_semaphore.h"
+#include "lib/segment/permissions.h"
 #include "lib/shm/domain.h"
 
 namespace shmark {
@@ -32,14 +33,23 @@ std::string alive_name(std::string_view domain) {
   return object_prefix(domain).append(alive_suffix);
 }
 
-// The lock on a run's `.alive`, if nobody else has it. `domain` is a new one (flags: O_CREAT) or
-// another run's (flags: 0; it may have ended by now).
+// Names in /dev/shm are anybody's to make: what another user has put there, or could have written
+// into, says nothing about runs of ours.
+bool is_ours(const descriptor& object) {
+  struct stat status;
+  return fstat(object.number(), &status) == 0 && status.st_uid == geteuid() &&
+         (status.st_mode & detail::others_write) == 0;
+}
+
+// The lock on a run's `.alive`, if nobody else has it, and it is ours. `domain` is a new one
+// (flags: O_CREAT) or another run's (flags: 0; it may have ended by now).
 std::expected<std::optional<descriptor>, error> take(std::string_view domain, int flags) {
   const std::string name = "/" + alive_name(domain);
   for (;;) {
     descriptor object(shm_open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
     if (!object && errno == ENOENT && flags == 0) return std::nullopt;
     if (!object) return system_failure(errno, "begin a run", short_text(name));
+    if (!is_ours(object)) return std::nullopt;
     if (flock(object.number(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) return std::nullopt;
       const int refused = errno;
@@ -76,7 +86,8 @@ std::optional<semaphores> semaphores_in(const std::string& name) {
   const descriptor object(shm_open(("/" + name).c_str(), O_RDWR | O_CLOEXEC, 0));
   detail::cell_header header;
   sysv_semaphore::state state;
-  if (!object || pread(object.number(), &header, sizeof header, 0) != sizeof header ||
+  if (!object || !is_ours(object) ||
+      pread(object.number(), &header, sizeof header, 0) != sizeof header ||
       pread(object.number(), &state, sizeof state, sizeof header) != sizeof state ||
       std::memcmp(header.magic, cell_magic, sizeof cell_magic) != 0) {
     return {};
@@ -94,9 +105,10 @@ bool is_elsewhere(std::string_view domain) {
   });
 }
 
-// Removes a run's objects. Requires: its lock is held. Returns how many there were.
+// Removes a run's objects. Requires: its lock is held. Returns how many are gone: those of another
+// user may stay.
 std::size_t remove_objects(std::string_view domain) {
-  const auto before = objects_of(domain).size();
+  auto gone = objects_of(domain);
   if (auto opened = shmark::domain<>::open_existing(domain)) {
     static_cast<void>(opened->cleanup());  // what it cannot remove goes below
   }
@@ -107,7 +119,10 @@ std::size_t remove_objects(std::string_view domain) {
     }
     shm_unlink(("/" + name).c_str());
   }
-  return before;
+  const auto left = objects_of(domain);
+  std::erase_if(gone,
+                [&](const auto& name) { return std::ranges::find(left, name) != left.end(); });
+  return gone.size();
 }
 
 std::vector<std::string> sweep() {

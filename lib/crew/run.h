@@ -11,7 +11,8 @@
 // that lock. begin() takes those that can be taken, and removes what these runs have left. So a run
 // that was killed is cleaned up after by the next one, and never while a part of it still works.
 // One with semaphores in another IPC namespace (a container that shares our /dev/shm) is left to
-// those who can remove them.
+// those who can remove them. An object that belongs to another user, or that others can write to,
+// is not believed: it neither makes a run nor names semaphores.
 //
 // Process and thread safety: for the supervisor's main thread. end() in a forked child does
 // nothing. What survives a crash: all objects, until the next run.

@@ -1,6 +1,7 @@
 #include "lib/crew/run.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -8,6 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #include <vector>
 
 #include "lib/base/descriptor.h"
+#include "lib/base/random.h"
 #include "lib/lock/robust_rw.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/posix.h"
@@ -323,6 +326,79 @@ TEST(Run, RemovesNoSemaphoresButThoseOfItsLocks) {
   EXPECT_THAT(left.objects(), IsEmpty());
   EXPECT_TRUE(left.has_semaphores());
   sysv_semaphore::destroy(strangers);
+}
+
+// What another user can put into /dev/shm: a run that looks dead, and an object of it that names
+// semaphores of ours.
+class plant {
+ public:
+  plant(uid_t owner, mode_t mode, std::int32_t key) {
+    // Its owner is the one who makes it, and only root may be another.
+    auto planter = child::start([&] {
+      if (owner != geteuid() && setresuid(owner, owner, owner) != 0) _exit(77);
+      detail::cell_header header{};
+      detail::stamp(header, sysv_semaphore::name);
+      const sysv_semaphore::state state{.key = key};
+      const auto put = [&](const std::string& name, bool has_lock) {
+        const descriptor object(
+            shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        ASSERT_TRUE(object);
+        ASSERT_EQ(fchmod(object.number(), mode), 0);
+        if (!has_lock) return;
+        ASSERT_EQ(pwrite(object.number(), &header, sizeof header, 0), ssize_t{sizeof header});
+        ASSERT_EQ(pwrite(object.number(), &state, sizeof state, sizeof header),
+                  ssize_t{sizeof state});
+      };
+      put(lock(), true);
+      put(alive(), false);
+    });
+    is_there_ = planter.wait() == exited(0);
+  }
+  plant(const plant&) = delete;
+  plant& operator=(const plant&) = delete;
+  ~plant() {
+    shm_unlink(alive().c_str());
+    shm_unlink(lock().c_str());
+  }
+
+  [[nodiscard]] bool is_there() const noexcept { return is_there_; }
+  [[nodiscard]] const std::string& domain() const noexcept { return domain_; }
+
+ private:
+  [[nodiscard]] std::string alive() const { return name_ + ".alive"; }
+  [[nodiscard]] std::string lock() const { return name_ + ".0000000000000001"; }
+
+  std::string domain_ = fmt::format("run-{:016x}", unpredictable_number());
+  std::string name_ = "/shmark." + detail::space_of(domain_);
+  bool is_there_ = false;
+};
+
+void expect_not_believed(const plant& planted, const traces& semaphores) {
+  ASSERT_TRUE(planted.is_there());
+  const run own = begun();
+  EXPECT_THAT(own.swept(), Not(Contains(HasSubstr(planted.domain()))));
+  EXPECT_TRUE(semaphores.has_semaphores());
+}
+
+TEST(Run, BelievesNothingThatOthersCouldHaveWritten) {
+  const run own = begun();
+  const auto cell = lock_cell<sysv_semaphore>::create(own);
+  ASSERT_TRUE(cell);
+  traces left{};
+  left.note(own, &cell->state());
+  expect_not_believed(plant(geteuid(), 0666, left.semaphore_key), left);
+}
+
+TEST(Run, BelievesNothingOfAnotherUser) {
+  constexpr uid_t nobody = 65534;
+  const auto may_not = child::start([] { _exit(setuid(nobody) == 0 ? 0 : 77); }).wait();
+  if (geteuid() == nobody || may_not == exited(77)) GTEST_SKIP() << "cannot become another user";
+  const run own = begun();
+  const auto cell = lock_cell<sysv_semaphore>::create(own);
+  ASSERT_TRUE(cell);
+  traces left{};
+  left.note(own, &cell->state());
+  expect_not_believed(plant(nobody, 0600, left.semaphore_key), left);
 }
 
 TEST(Run, CanBeBegunByManyAtOnceWhileOthersAreKilled) {
