@@ -229,7 +229,7 @@ std::expected<void, error> give_flags(const std::vector<std::string>& flags) {
   int count = static_cast<int>(texts.size());
   benchmark::Initialize(&count, arguments.data());
   if (count > 1) {
-    return failure(errc::invalid, "use flag", short_text(arguments[1]), "see --help");
+    return failure(errc::not_found, "use flag", short_text(arguments[1]), "see --help");
   }
   return {};
 }
@@ -267,7 +267,7 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
   auto chosen = catalog(how.seed);
   std::erase_if(chosen, [&](const auto& each) { return !filter.matches(each.name); });
   if (chosen.empty()) {
-    return failure(errc::invalid, "run benchmarks", short_text(asked_for),
+    return failure(errc::not_found, "run benchmarks", short_text(asked_for),
                    "none has a name that the filter matches; see --benchmark_list_tests");
   }
 

@@ -28,7 +28,7 @@ struct options {
   pinning pin = pinning::spread;
   std::uint64_t seed = 1;
   std::string command;  // for the result file
-  // Google Benchmark's own, "--benchmark_…". What it does not know: invalid.
+  // Google Benchmark's own, "--benchmark_…". What it does not know: not_found.
   std::vector<std::string> flags;
   bool prints_table = true;  // to standard output
   // Called before each benchmark, with its name.
@@ -44,8 +44,9 @@ struct outcome {
 // How many benchmarks the catalog has.
 [[nodiscard]] std::size_t case_count();
 
-// Once in a process: Google Benchmark keeps its flags and benchmarks in globals. Errors: invalid
-// flags, or a filter that nothing matches; a benchmark's failure is in the outcome.
+// Once in a process: Google Benchmark keeps its flags and benchmarks in globals. Errors: invalid,
+// of a flag's value; not_found, if there is no such flag, or the filter matches nothing. A
+// benchmark's failure is in the outcome.
 [[nodiscard]] std::expected<outcome, error> run_benchmarks(const options& how, const run& owner);
 
 }  // namespace shmark::bench

@@ -27,10 +27,10 @@ constexpr std::array<kind, 14> kinds{{
      "free memory in /dev/shm, or look for leftovers (ls /dev/shm, ipcs) and raise the limit"},
     {"corrupt", "its contents are damaged", "remove and recreate it"},
     {"mismatch", "it is of another version, layout or type", "use the program that made it"},
-    {"invalid", "the value is out of range", "see the documentation of the call"},
+    {"invalid", "it is not a valid value", "see the documentation of the call"},
     {"interrupted", "interrupted", "run it again"},
-    {"worker_died", "a worker ended before its work did", "see its own messages above"},
-    {"system", "the system refused", "see the error above"},
+    {"worker_died", "a worker ended before its work did", "see what it wrote itself, if anything"},
+    {"system", "the system refused", "look up what it answered (errno(3))"},
 }};
 
 const kind& kind_of(errc code) noexcept { return kinds[static_cast<std::size_t>(code)]; }
@@ -52,6 +52,7 @@ errc code_of(int sys_errno) noexcept {
       return errc::exists;
     case EACCES:
     case EPERM:
+    case EROFS:
       return errc::denied;
     case ENOMEM:
     case ENOSPC:
@@ -65,6 +66,21 @@ errc code_of(int sys_errno) noexcept {
       return errc::invalid;
     default:
       return errc::system;
+  }
+}
+
+// What to do about an error number for which its kind's advice would not help; or nothing.
+std::string_view advice_for(int sys_errno) noexcept {
+  switch (sys_errno) {
+    case EMFILE:
+    case ENFILE:
+      return "close some files, or raise the limit of descriptors (ulimit -n)";
+    case EROFS:
+      return "have it mounted read-write, or choose another place";
+    case ENAMETOOLONG:
+      return "choose a shorter name";
+    default:
+      return {};
   }
 }
 
@@ -92,7 +108,9 @@ std::string error::message() const {
   if (!object.view().empty()) (line += ' ') += object.view();
   (line += ": ") += kind_of(code).words;
   if (sys_errno != 0) ((line += " (") += std::strerror(sys_errno)) += ')';
-  const std::string_view advice = *remedy != '\0' ? remedy : kind_of(code).advice;
+  std::string_view advice = remedy;
+  if (advice.empty()) advice = advice_for(sys_errno);
+  if (advice.empty()) advice = kind_of(code).advice;
   return (line += "; ") += advice;
 }
 

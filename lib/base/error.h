@@ -61,7 +61,7 @@ struct error {
   int sys_errno = 0;           // 0: the system was not the one who refused
   const char* attempted = "";  // a string literal: "create segment"
   short_text object;           // a name, a path, a worker
-  const char* remedy = "";     // a string literal; empty: the kind's own advice
+  const char* remedy = "";     // a string literal; empty: that of errno, or of the kind
 
   // Whether this machine, as it is, does not allow it: the caller's to mend, and not a finding.
   [[nodiscard]] bool is_environment() const noexcept {

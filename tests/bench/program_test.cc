@@ -49,11 +49,13 @@ void expect_complaint(const mistake& made) {
 
 TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
   const std::vector<mistake> mistakes{
-      {{"--frobnicate"}, {"--frobnicate", "--help"}},
+      {{"--frobnicate"}, {"--frobnicate: there is nothing of that name; ", "--help"}},
       {{"frobnicate"}, {"frobnicate", "--help"}},
       {{"--benchmark_frobnicate=1"}, {"--benchmark_frobnicate=1"}},
-      {{"--benchmark_filter=no such name"}, {"no such name", "--benchmark_list_tests"}},
-      {{"--benchmark_filter=("}, {"--benchmark_filter", "(", "regular expression"}},
+      {{"--benchmark_filter=no such name"},
+       {"no such name: there is nothing of that name; ", "--benchmark_list_tests"}},
+      {{"--benchmark_filter=("},
+       {"--benchmark_filter (: it is not a valid value; ", "regular expression"}},
       {{"--benchmark_min_time=soon"}, {"--benchmark_min_time", "soon"}},
       {{"--benchmark_min_time=-1"}, {"--benchmark_min_time", "-1"}},
       {{"--benchmark_min_time=nan"}, {"--benchmark_min_time", "nan"}},

@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr errc first_code = errc::would_block;
@@ -35,6 +36,24 @@ TEST(Error, AddsWhatTheSystemSaid) {
   EXPECT_THAT(failed.message(), StartsWith("cannot create segment shmark.1000.user: "));
   EXPECT_THAT(failed.message(), HasSubstr("(No space left on device)"));
   EXPECT_THAT(failed.message(), HasSubstr("; free "));
+}
+
+// A kind has one advice, and the reasons that the system has for it may need others.
+TEST(Error, AdvisesByWhatTheSystemSaid) {
+  const auto message = [](int sys_errno) { return system_error(sys_errno, "test", "x").message(); };
+  for (const int of_descriptors : {EMFILE, ENFILE}) {
+    EXPECT_THAT(message(of_descriptors), HasSubstr("ulimit -n"));
+    EXPECT_THAT(message(of_descriptors), Not(HasSubstr("/dev/shm")));
+  }
+  EXPECT_THAT(message(EROFS), HasSubstr("read-write"));
+  EXPECT_THAT(message(ENAMETOOLONG), EndsWith("; choose a shorter name"));
+  EXPECT_THAT(message(EIO), Not(HasSubstr("above"))) << "this is the only line that there is";
+}
+
+TEST(Error, KeepsAnAdviceOfItsOwn) {
+  auto failed = system_error(EMFILE, "test", "x");
+  failed.remedy = "close the window";
+  EXPECT_THAT(failed.message(), EndsWith("; close the window"));
 }
 
 TEST(Error, NeedsNoObject) {
@@ -79,7 +98,9 @@ TEST(Error, MapsWhatTheSystemAnswersToKinds) {
       {ENOSPC, errc::no_space},
       {EMFILE, errc::no_space},
       {ENFILE, errc::no_space},
+      {EROFS, errc::denied},
       {EINVAL, errc::invalid},
+      {ENAMETOOLONG, errc::invalid},
       {EIO, errc::system},
   };
   for (const auto& [number, code] : expected) {
