@@ -13,11 +13,20 @@
 
 namespace shmark {
 
+namespace detail {
+constexpr std::int64_t ns_per_s = 1'000'000'000;
+}
+
+// Requires: ns is not negative.
+[[nodiscard]] constexpr timespec to_timespec(std::int64_t ns) noexcept {
+  return {.tv_sec = ns / detail::ns_per_s, .tv_nsec = ns % detail::ns_per_s};
+}
+
 // Nanoseconds of CLOCK_MONOTONIC, the clock of all times in shmark: the same in all processes.
 [[nodiscard]] inline std::int64_t monotonic_ns() noexcept {
   timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+  return t.tv_sec * detail::ns_per_s + t.tv_nsec;
 }
 
 class deadline {
@@ -56,9 +65,6 @@ class deadline {
   static constexpr std::int64_t at_once = std::numeric_limits<std::int64_t>::min();
 
   explicit constexpr deadline(std::int64_t ns) noexcept : ns_(ns) {}
-  static constexpr timespec to_timespec(std::int64_t ns) noexcept {
-    return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
-  }
 
   std::int64_t ns_;
 };

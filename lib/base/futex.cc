@@ -19,12 +19,6 @@ namespace {
 #define SYS_futex_waitv 449
 #endif
 
-constexpr std::int64_t ns_per_s = 1'000'000'000;
-
-timespec to_timespec(std::int64_t ns) noexcept {
-  return {.tv_sec = ns / ns_per_s, .tv_nsec = ns % ns_per_s};
-}
-
 void wait_for_one(const futex_watch& watch, std::int64_t span_ns) noexcept {
   const timespec span = to_timespec(span_ns);
   syscall(SYS_futex, watch.word, FUTEX_WAIT, watch.value, &span, nullptr, 0);

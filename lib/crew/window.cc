@@ -1,15 +1,12 @@
 #include "lib/crew/window.h"
 
-#include <linux/futex.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
 #include <string>
 
-#include "lib/base/check.h"
+#include "lib/base/futex.h"
 
 namespace shmark {
 namespace {
@@ -17,20 +14,14 @@ namespace {
 // Everything that workers do between two waits takes far less; longer means that something hangs.
 constexpr auto patience = std::chrono::seconds(60);
 
-void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t seen) noexcept {
-  syscall(SYS_futex, &word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
-}
-void futex_wake_all(std::atomic<std::uint32_t>& word) noexcept {
-  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-
 }  // namespace
 
 void window_worker::wait_for(std::uint32_t round) noexcept {
   for (;;) {
     const std::uint32_t now = control_->round.load(std::memory_order_acquire);
     if (now >= round) return;
-    futex_wait(control_->round, now);
+    const futex_watch round_changes{.word = &control_->round, .value = now};
+    futex_wait({&round_changes, 1}, deadline::never().remaining_ns());
   }
 }
 
@@ -103,7 +94,7 @@ window_crew::~window_crew() {
 
 void window_crew::announce(std::uint32_t round) noexcept {
   control().round.store(round, std::memory_order_release);
-  futex_wake_all(control().round);
+  futex_wake(control().round, INT_MAX);
 }
 
 std::expected<void, error> window_crew::judge(const crew::event& event) const {

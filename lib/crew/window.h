@@ -32,6 +32,7 @@
 
 #include "lib/base/descriptor.h"
 #include "lib/base/error.h"
+#include "lib/base/futex.h"
 #include "lib/crew/crew.h"
 #include "lib/measure/clock.h"
 #include "lib/measure/histogram.h"
@@ -52,7 +53,7 @@ struct alignas(64) worker_result {
 namespace detail {
 
 struct window_control {
-  alignas(64) std::atomic<std::uint32_t> round;
+  alignas(64) futex_word round;
   alignas(64) std::atomic<std::uint32_t> stop;
   std::atomic<std::uint32_t> quit;
   std::atomic<std::int64_t> start_ns;
