@@ -46,6 +46,12 @@ int run_guarded(const crew::body& work) noexcept {
   return 1;
 }
 
+// `process` is 0 if it is a thread.
+std::string text_of(int index, pid_t process) {
+  return process != 0 ? fmt::format("worker {} (process {})", index, process)
+                      : fmt::format("worker {} (a thread)", index);
+}
+
 }  // namespace
 
 std::vector<int> allowed_processors() {
@@ -151,6 +157,8 @@ pid_t crew::process(int index) const noexcept {
   return workers_[static_cast<std::size_t>(index)].process;
 }
 
+std::string crew::text(int index) const { return text_of(index, process(index)); }
+
 crew::death crew::reap(int index) {
   worker& ended = workers_[static_cast<std::size_t>(index)];
   death report{index, ended.process, 0};
@@ -187,8 +195,7 @@ crew::event crew::wait(deadline until, std::initializer_list<int> descriptors) {
 }
 
 std::string crew::death::text() const {
-  const std::string who = process != 0 ? fmt::format("worker {} (process {})", index, process)
-                                       : fmt::format("worker {} (a thread)", index);
+  const std::string who = text_of(index, process);
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
     return fmt::format("{} was killed by signal {} ({})", who, number, strsignal(number));

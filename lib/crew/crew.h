@@ -90,6 +90,8 @@ class crew {
   // Whether the worker runs, or has ended and was not reported by wait() yet.
   [[nodiscard]] bool running(int index) const noexcept;
   [[nodiscard]] pid_t process(int index) const noexcept;
+  // "worker 3 (process 4711)". Requires: it runs.
+  [[nodiscard]] std::string text(int index) const;
 
  private:
   struct worker {

@@ -28,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "lib/base/descriptor.h"
@@ -59,6 +60,12 @@ struct window_control {
   std::atomic<std::int64_t> start_ns;
 };
 
+// A worker's own.
+struct window_slot {
+  worker_result result;
+  futex_word told;  // the round of which it has told that its part is done
+};
+
 }  // namespace detail
 
 // How often a worker looks whether its time is up.
@@ -71,8 +78,13 @@ enum class stop_check {
 class window_worker {
  public:
   window_worker(int index, unsigned time_every, detail::window_control& control,
-                worker_result& result, int done) noexcept
-      : index_(index), time_every_(time_every), control_(&control), result_(&result), done_(done) {}
+                detail::window_slot& slot, int done) noexcept
+      : index_(index),
+        time_every_(time_every),
+        control_(&control),
+        result_(&slot.result),
+        told_(&slot.told),
+        done_(done) {}
 
   [[nodiscard]] int index() const noexcept { return index_; }
 
@@ -102,6 +114,7 @@ class window_worker {
   unsigned time_every_;
   detail::window_control* control_;
   worker_result* result_;
+  futex_word* told_;
   int done_;
   std::uint32_t round_ = 0;
 };
@@ -121,6 +134,9 @@ struct window_result {
 struct window_options {
   crew_options workers;
   unsigned time_every = 64;  // 1: every operation, which costs the probe each time
+  // For how long workers may prepare, or end, before they count as stuck. All that they do between
+  // two waits takes far less.
+  std::chrono::nanoseconds patience = std::chrono::seconds(60);
 };
 
 // The supervisor's side.
@@ -142,15 +158,16 @@ class window_crew {
  private:
   window_crew(const window_options& options, anonymous_segment memory, descriptor done);
   [[nodiscard]] detail::window_control& control() const noexcept;
-  [[nodiscard]] std::span<worker_result> results() const noexcept;
+  [[nodiscard]] std::span<detail::window_slot> slots() const noexcept;
   void announce(std::uint32_t round) noexcept;
-  std::expected<void, error> wait_for_all(deadline until, const char* attempted);
+  std::expected<void, error> wait_for_all(const char* attempted);
   std::expected<void, error> let_run(deadline until);
   [[nodiscard]] std::expected<void, error> judge(const crew::event& event) const;
+  [[nodiscard]] std::string stuck() const;
   [[nodiscard]] window_result gather() const;
 
   window_options options_;
-  anonymous_segment memory_;  // control, then one result per worker
+  anonymous_segment memory_;  // control, then one slot per worker
   descriptor done_;
   std::uint32_t round_ = 0;
   crew crew_;  // last: its end comes first

@@ -31,6 +31,7 @@ using support::child;
 using support::exited;
 using support::shared;
 using support::steps;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 
 // Longer than any test may take (see tests/support/main.cc): only what ends it early passes.
@@ -324,6 +325,44 @@ TEST(WindowOfProcesses, DoesNotBeginWhenAWorkerIsKilledWhileItPrepares) {
   const auto result = (*windows)->run(very_long);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().message(), HasSubstr("worker 0"));
+}
+
+// In its second window, so that what was told in the first is seen not to count.
+TEST(WindowOfProcesses, NamesThoseThatDoNotEnd) {
+  const shared<std::atomic<pid_t>> stuck;
+  const shared<std::atomic<bool>> hangs;
+  const auto windows =
+      window_crew::start({.workers = {.size = size}, .patience = 1s}, [&](window_worker& self) {
+        if (self.index() == 1) *stuck = getpid();
+        while (self.next()) {
+          self.run([&] {
+            while (self.index() == 1 && *hangs) pause();
+          });
+        }
+      });
+  ASSERT_TRUE(windows);
+  ASSERT_TRUE((*windows)->run(1ms));
+  *hangs = true;
+  const auto result = (*windows)->run(1ms);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, errc::timed_out);
+  EXPECT_THAT(result.error().message(), HasSubstr("cannot end a window with worker 1 (process " +
+                                                  std::to_string(*stuck) + "): "));
+}
+
+TEST(WindowOfProcesses, NamesThoseThatDoNotPrepareUpToTwo) {
+  for (const int workers : {2, 3}) {
+    const auto windows = window_crew::start({.workers = {.size = workers}, .patience = 10ms},
+                                            [](window_worker& self) {
+                                              while (self.next()) pause();
+                                            });
+    ASSERT_TRUE(windows);
+    const auto result = (*windows)->run(1ms);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, errc::timed_out);
+    EXPECT_THAT(result.error().message(), ContainsRegex("worker 0 .*, worker 1 "));
+    EXPECT_EQ(result.error().message().find(" and 1 more: ") != std::string::npos, workers == 3);
+  }
 }
 
 TEST(WindowOfProcesses, EndsAtOnceWhenItIsInterrupted) {
