@@ -27,6 +27,10 @@ using measurements = std::map<std::string, std::vector<window_result>, std::less
 // that so many would have taken. The result file has the true number (see collector).
 constexpr benchmark::IterationCount iterations = 1'000'000;
 
+// The processor time that Google Benchmark takes is of this process, which only waits. That of the
+// workers goes to it as a counter, which it aggregates like any other.
+constexpr auto cpu_time_counter = "cpu_time_ns";
+
 // Runs one benchmark case, once per call, as Google Benchmark's function.
 class measurer {
  public:
@@ -79,6 +83,7 @@ class measurer {
                             crew->run(std::chrono::nanoseconds(std::llround(how_.window_s * 1e9))));
     SHMARK_ASSIGN_OR_RETURN(const auto counters, work->conclude(measured));
     for (const auto& [name, value] : counters) state.counters[name] = value;
+    state.counters[cpu_time_counter] = measured.cpu_ns_per_operation();
     state.counters["ops_per_s"] = measured.ops_per_s;
     state.counters["p50_ns"] = static_cast<double>(measured.latency.quantile(0.5));
     state.counters["p99_ns"] = static_cast<double>(measured.latency.quantile(0.99));
@@ -155,11 +160,14 @@ class collector final : public benchmark::BenchmarkReporter {
         .threads = static_cast<int>(from.threads),
         .iterations = static_cast<std::uint64_t>(from.iterations),
         .real_time = is_share ? from.real_accumulated_time : from.GetAdjustedRealTime(),
-        .cpu_time = is_share ? from.cpu_accumulated_time : from.GetAdjustedCPUTime(),
         .time_unit = benchmark::GetTimeUnitString(from.time_unit),
         .label = from.report_label,
     };
     for (const auto& [key, counter] : from.counters) to.counters[key] = counter.value;
+    if (const auto cpu_time = to.counters.extract(cpu_time_counter)) {
+      const double in_unit = benchmark::GetTimeUnitMultiplier(from.time_unit) / 1e9;
+      to.cpu_time = cpu_time.mapped() * (is_share ? 1 : in_unit);
+    }
     if (from.run_type == Run::RT_Aggregate) {
       to.aggregate_name = from.aggregate_name;
       to.name += "_" + from.aggregate_name;

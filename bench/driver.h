@@ -3,8 +3,7 @@
 //
 // Each repetition of a benchmark is one launch of a crew and one window (lib/crew/window.h), whose
 // length is Google Benchmark's minimum time. Real time is the window's time per operation of all
-// workers together: 1 / (sum of the workers' rates). CPU time is the supervisor's own, and says
-// nothing about the workers.
+// workers together: 1 / (sum of the workers' rates). CPU time is the workers', per operation.
 #pragma once
 
 #include <cstdint>

@@ -157,6 +157,7 @@ window_result window_crew::gather() const {
     all.counters.push_back(result.counters);
     all.latency.merge(result.latency);
     all.operations += result.operations;
+    all.cpu_ns += result.cpu_ns;
     all.ops_per_s += rate;
   }
   return all;

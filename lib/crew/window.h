@@ -45,6 +45,7 @@ namespace shmark {
 struct alignas(64) worker_result {
   std::uint64_t operations;
   std::int64_t elapsed_ns;
+  std::int64_t cpu_ns;                    // processor time that the worker has used of these
   std::array<std::uint64_t, 4> counters;  // the workload's own
   histogram latency;                      // of the timed operations
   bool failed;
@@ -125,9 +126,13 @@ struct window_result {
   std::vector<std::array<std::uint64_t, 4>> counters;
   histogram latency;
   std::uint64_t operations = 0;
-  double ops_per_s = 0;  // the sum of the workers' rates
+  double ops_per_s = 0;     // the sum of the workers' rates
+  std::int64_t cpu_ns = 0;  // of all workers
 
   [[nodiscard]] double ns_per_operation() const noexcept { return 1e9 / ops_per_s; }
+  [[nodiscard]] double cpu_ns_per_operation() const noexcept {
+    return static_cast<double>(cpu_ns) / static_cast<double>(operations);
+  }
   [[nodiscard]] std::uint64_t sum(std::size_t counter) const noexcept;
 };
 
@@ -178,6 +183,7 @@ void window_worker::run(Operation&& operation) noexcept(noexcept(operation())) {
   const double tick = ns_per_tick();
   tell();
   wait_for(++round_);
+  const std::int64_t cpu_from_ns = thread_cpu_ns();
   std::uint64_t operations = 0;
   const unsigned every = time_every_;
   do {  // at least once: a worker that was scheduled too late has a result, too
@@ -194,6 +200,7 @@ void window_worker::run(Operation&& operation) noexcept(noexcept(operation())) {
     operations += every - left;
   } while (!stopped());
   result_->operations = operations;
+  result_->cpu_ns = thread_cpu_ns() - cpu_from_ns;
   result_->elapsed_ns = monotonic_ns() - control_->start_ns.load(std::memory_order_relaxed);
 }
 

@@ -1,5 +1,7 @@
 #include "lib/measure/clock.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <array>
 
@@ -51,6 +53,12 @@ double probe_ns() noexcept {
   const auto median = spans.begin() + spans.size() / 2;
   std::nth_element(spans.begin(), median, spans.end());
   return static_cast<double>(*median) * ns_per_tick();
+}
+
+std::int64_t thread_cpu_ns() noexcept {
+  timespec used;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * detail::ns_per_s + used.tv_nsec;
 }
 
 }  // namespace shmark

@@ -39,6 +39,9 @@ extern const bool has_constant_counter;
 // What timing an empty operation gives, in ns: the least that a timed operation shows.
 [[nodiscard]] double probe_ns() noexcept;
 
+// Processor time that this thread has used, in ns.
+[[nodiscard]] std::int64_t thread_cpu_ns() noexcept;
+
 // Makes the compiler believe that the value is used, so that computing it is not left out.
 template <class T>
 inline void keep(const T& value) noexcept {

@@ -66,6 +66,8 @@ void expect_measured(const result::entry& entry) {
   SCOPED_TRACE(entry.name);
   EXPECT_FALSE(entry.error_message) << *entry.error_message;
   EXPECT_TRUE(std::isfinite(entry.real_time) && entry.real_time > 0) << entry.real_time;
+  // Of workers that do nothing but that; in a thousandth of the time only if others have the rest.
+  EXPECT_GT(entry.cpu_time, entry.real_time / 1000);
   EXPECT_GT(entry.iterations, 0u);
   for (const auto* counter : {"ops_per_s", "p50_ns", "p99_ns", "max_ns", "jain"}) {
     EXPECT_GT(entry.counter(counter).value_or(-1), 0) << counter;
@@ -135,21 +137,27 @@ TEST(Catalog, GivesAggregatesOfRepetitions) {
   for (const std::string name : {"Limit/clock", "Lock/lock:robust_rw/mode:exclusive/procs:2"}) {
     std::set<int> repetitions;
     std::map<std::string, double> aggregates;
+    std::map<std::string, double> cpu_aggregates;
+    double cpu_time = 0;
     for (const auto& entry : results.entries) {
       if (entry.run_name != name) continue;
       if (entry.is_aggregate()) {
         EXPECT_EQ(entry.name, name + "_" + entry.aggregate_name);
         aggregates[entry.aggregate_name] = entry.real_time;
+        cpu_aggregates[entry.aggregate_name] = entry.cpu_time;
       } else {
         expect_measured(entry);
         EXPECT_EQ(entry.repetitions, 3);
         repetitions.insert(entry.repetition_index);
+        cpu_time += entry.cpu_time;
       }
     }
     EXPECT_EQ(repetitions, (std::set{0, 1, 2}));
     for (const auto* key : {"mean", "median", "stddev", "cv"}) {
       EXPECT_TRUE(aggregates.contains(key)) << key;
     }
+    EXPECT_DOUBLE_EQ(cpu_aggregates["mean"], cpu_time / 3);
+    EXPECT_DOUBLE_EQ(cpu_aggregates["cv"], cpu_aggregates["stddev"] / cpu_aggregates["mean"]);
     EXPECT_NEAR(aggregates["cv"], aggregates["stddev"] / aggregates["mean"], 1e-6);
   }
 }

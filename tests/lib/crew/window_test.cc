@@ -15,10 +15,12 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "lib/base/deadline.h"
 #include "lib/base/interrupt.h"
+#include "lib/measure/clock.h"
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/steps.h"
@@ -150,6 +152,30 @@ TEST_P(Window, HasEveryWorkerDoSomethingHoweverShortItIs) {
     ASSERT_TRUE(result);
     for (const double rate : result->worker_ops_per_s) EXPECT_GT(rate, 0);
   }
+}
+
+TEST_P(Window, CountsTheProcessorTimeOfItsWorkers) {
+  const auto windows = start([](window_worker& self) {
+    while (self.next()) {
+      self.run([] {
+        const std::int64_t from_ns = thread_cpu_ns();
+        while (thread_cpu_ns() - from_ns < 1'000'000) {
+        }
+      });
+    }
+  });
+  const auto result = windows->run(5ms);
+  ASSERT_TRUE(result);
+  EXPECT_GE(result->cpu_ns_per_operation(), 1e6);
+}
+
+TEST_P(Window, CountsNoProcessorTimeWhileItsWorkersSleep) {
+  const auto windows = start([](window_worker& self) {
+    while (self.next()) self.run([] { std::this_thread::sleep_for(5ms); });
+  });
+  const auto result = windows->run(5ms);
+  ASSERT_TRUE(result);
+  EXPECT_LT(result->cpu_ns_per_operation(), 5e6);
 }
 
 TEST_P(Window, TimesEveryOperationIfAskedTo) {
