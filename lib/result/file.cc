@@ -42,39 +42,61 @@ int write_new(const std::filesystem::path& path, std::string_view text) noexcept
   return ::fsync(fd.number()) == 0 ? 0 : errno;
 }
 
-int replace(const std::filesystem::path& path, std::string_view text) {
+std::filesystem::path temporary_for(const std::filesystem::path& path) {
   static std::atomic<unsigned> serial = 0;
-  std::filesystem::path temporary = path;
-  temporary += ".tmp-" + std::to_string(::getpid()) + '-' + std::to_string(serial++);
+  return path.native() + ".tmp-" + std::to_string(::getpid()) + '-' + std::to_string(serial++);
+}
+
+int replace(const std::filesystem::path& path, std::string_view text) {
+  const auto temporary = temporary_for(path);
   int refused = write_new(temporary, text);
   if (refused == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) refused = errno;
   if (refused != 0 && refused != EEXIST) ::unlink(temporary.c_str());
   return refused;
 }
 
+// A terminal, a pipe, a folder: renaming over /dev/null would replace it for the whole machine.
+bool is_no_file(const std::filesystem::path& path) noexcept {
+  struct stat there{};
+  return ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode);
+}
+
+// Behind symbolic links, even if it is not there yet: a file is meant, never the link. Or errno.
+std::expected<std::filesystem::path, int> target_of(std::filesystem::path path) {
+  constexpr int links_max = 40;  // as path_resolution(7) has it
+  for (int links = 0; links < links_max; ++links) {
+    std::error_code no_link;
+    const auto next = std::filesystem::read_symlink(path, no_link);
+    if (no_link) return path;
+    path = path.parent_path() / next;
+  }
+  return std::unexpected(ELOOP);
+}
+
+// `refused` is 0 or errno.
+std::expected<void, error> result_of(int refused, const char* attempted,
+                                     const std::filesystem::path& path) {
+  if (refused == 0) return {};
+  error why = system_error(refused, attempted, path.native());
+  std::error_code none;
+  if (refused == ENOENT) {
+    why.remedy = exists(path.parent_path(), none) ? "choose another folder: nobody can write there"
+                                                  : "create its folder first";
+  }
+  if (refused == EISDIR) why.remedy = "that is a folder: name a file in it";
+  if (refused == ENOSPC || refused == EDQUOT) why.remedy = "make room on that disk";
+  if (refused == EACCES || refused == EPERM) why.remedy = "choose a folder that you may write to";
+  return std::unexpected(why);
+}
+
 }  // namespace
 
 std::expected<void, error> write_text(const std::filesystem::path& path, std::string_view text,
                                       const char* attempted) {
-  struct stat there{};
-  const bool exists = ::stat(path.c_str(), &there) == 0;
-  int refused = 0;
-  if (exists && !S_ISREG(there.st_mode)) {
-    // Renaming over /dev/null would replace it for the whole machine.
-    refused = write_in_place(path, text);
-  } else {
-    // Through a symbolic link: the file is meant, not the link.
-    std::error_code ignored;
-    const auto target = exists ? std::filesystem::canonical(path, ignored) : path;
-    refused = replace(target.empty() ? path : target, text);
-  }
-  if (refused == 0) return {};
-  error failed = system_error(refused, attempted, std::string_view(path.native()));
-  if (refused == ENOENT) failed.remedy = "create its folder first";
-  if (refused == EISDIR) failed.remedy = "that is a folder: name a file in it";
-  if (failed.code == errc::no_space) failed.remedy = "make room on that disk";
-  if (failed.code == errc::denied) failed.remedy = "choose a folder that you may write to";
-  return std::unexpected(failed);
+  if (is_no_file(path)) return result_of(write_in_place(path, text), attempted, path);
+  const auto target = target_of(path);
+  if (!target) return result_of(target.error(), attempted, path);
+  return result_of(replace(*target, text), attempted, *target);
 }
 
 std::expected<void, error> write(const std::filesystem::path& path, const run& run) {
@@ -83,19 +105,17 @@ std::expected<void, error> write(const std::filesystem::path& path, const run& r
 
 std::expected<void, error> check_writable(const std::filesystem::path& path) {
   constexpr auto attempted = "write result file";
-  std::error_code ignored;
-  if (exists(path, ignored) && !is_regular_file(path, ignored)) {
+  if (is_no_file(path)) {
     const descriptor there(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
     if (there || errno == ENXIO) return {};  // ENXIO: a pipe that nobody reads yet
-    auto refused = system_error(errno, attempted, path.native());
-    if (errno == EISDIR) refused.remedy = "that is a folder: name a file in it";
-    return std::unexpected(refused);
+    return result_of(errno, attempted, path);
   }
-  const std::filesystem::path probe = path.native() + ".tmp-check";
-  auto written = write_text(probe, "", attempted);
-  remove(probe, ignored);
-  if (!written) written.error().object = path.native();
-  return written;
+  const auto target = target_of(path);
+  if (!target) return result_of(target.error(), attempted, path);
+  const auto probe = temporary_for(*target);
+  const int refused = write_new(probe, "");
+  ::unlink(probe.c_str());
+  return result_of(refused, attempted, *target);
 }
 
 }  // namespace shmark::result

@@ -193,8 +193,8 @@ struct run {
 [[nodiscard]] std::string to_json(const run& run);
 
 // Writes a whole file at once, as write() does. Something that is no regular file (a pipe,
-// /dev/stdout) is written to, never replaced. `attempted` (a string literal) goes into errors:
-// "write page".
+// /dev/stdout) is written to, never replaced. Nor is a symbolic link: what it leads to is, there or
+// not. `attempted` (a string literal) goes into errors: "write page".
 [[nodiscard]] std::expected<void, error> write_text(const std::filesystem::path& path,
                                                     std::string_view text, const char* attempted);
 

@@ -338,6 +338,35 @@ TEST_F(Result, WritesThroughASymbolicLink) {
   EXPECT_EQ(contents(file("target")), "new");
 }
 
+TEST_F(Result, WritesThroughSymbolicLinksToAFileThatIsNotThereYet) {
+  fs::create_directory(file("folder"));
+  fs::create_symlink("folder/second", file("first"));
+  fs::create_symlink("../target", file("folder/second"));
+  EXPECT_TRUE(check_writable(file("first")));
+  ASSERT_TRUE(write_text(file("first"), "new", "write text"));
+  EXPECT_TRUE(fs::is_symlink(file("first")) && fs::is_symlink(file("folder/second")));
+  EXPECT_EQ(contents(file("target")), "new");
+}
+
+// A regression: what was checked was the link's folder, and what was written to the target's.
+TEST_F(Result, SaysBeforehandThatASymbolicLinkLeadsToWhereItCannotWrite) {
+  fs::create_symlink("no/such/folder/x.json", file("lost"));
+  fs::create_symlink("/proc/version", file("system"));
+  fs::create_symlink("circle", file("circle"));
+  for (const std::string name : {"lost", "system", "circle"}) {
+    const auto possible = check_writable(file(name));
+    ASSERT_FALSE(possible) << name;
+    const auto written = write_text(file(name), "new", "write result file");
+    ASSERT_FALSE(written) << name;
+    EXPECT_EQ(possible.error().message(), written.error().message());
+    EXPECT_TRUE(fs::is_symlink(file(name)));
+  }
+  EXPECT_NE(check_writable(file("lost")).error().message().find("create its folder first"),
+            std::string::npos);
+  EXPECT_NE(check_writable(file("system")).error().message().find("/proc/version: "),
+            std::string::npos);
+}
+
 TEST_F(Result, KeepsTheOldFileWhenWritingFails) {
   // The temporary file's name would be longer than names may be.
   const fs::path long_name = file(std::string(255, 'x'));
