@@ -342,7 +342,7 @@ std::expected<run, error> read(const std::filesystem::path& path) {
   try {
     return parse(*text);
   } catch (const flaw& wrong) {
-    const std::string object = path.filename().native() + wrong.where;
+    const std::string object = path.native() + wrong.where;
     return failure(wrong.code, "read result file", std::string_view(object), wrong.remedy);
   }
 }

@@ -212,9 +212,12 @@ TEST_F(Result, ReadsGoogleBenchmarksOwnFiles) {
 }
 
 TEST_F(Result, SaysWhereAFileStopsBeingJson) {
-  EXPECT_EQ(message_for("{\"context\": {},\n \"benchmarks\": [nan]}"),
-            "cannot read result file a.json:2:18: its contents are damaged; it is not JSON from "
-            "there on: give a file that --out= or --benchmark_out= wrote");
+  const auto message = message_for("{\"context\": {},\n \"benchmarks\": [nan]}");
+  EXPECT_TRUE(message.starts_with("cannot read result file ")) << message;
+  EXPECT_TRUE(
+      message.ends_with("/a.json:2:18: its contents are damaged; it is not JSON from there on: "
+                        "give a file that --out= or --benchmark_out= wrote"))
+      << message;
   EXPECT_NE(message_for("int main() {}").find("a.json:1:1:"), std::string::npos);
   EXPECT_NE(message_for("").find("a.json: it is empty"), std::string::npos);
   EXPECT_NE(message_for(" \n").find("a.json: it is empty"), std::string::npos);
@@ -308,6 +311,17 @@ TEST_F(Result, SaysThatAFolderIsNoFile) {
   const auto written = write(folder_, full_run());
   ASSERT_FALSE(written);
   EXPECT_NE(written.error().message().find("that is a folder"), std::string::npos);
+}
+
+TEST_F(Result, NamesADamagedFileAsItWasGiven) {
+  for (const std::string folder : {"old", "new"}) {
+    fs::create_directory(file(folder));
+    std::ofstream(file(folder + "/bench.json")) << "";
+    const auto run = read(file(folder + "/bench.json"));
+    ASSERT_FALSE(run);
+    EXPECT_NE(run.error().message().find(folder + "/bench.json: it is empty"), std::string::npos)
+        << run.error().message();
+  }
 }
 
 TEST_F(Result, DoesNotMakeFolders) {
