@@ -34,8 +34,6 @@ class histogram {
     max_ = std::max(max_, other.max_);
   }
 
-  void clear() noexcept { *this = {}; }
-
   [[nodiscard]] std::uint64_t total() const noexcept { return total_; }
   // In ns; 0 if empty.
   [[nodiscard]] std::uint64_t max() const noexcept { return max_; }
