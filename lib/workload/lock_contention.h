@@ -1,5 +1,9 @@
 // N workers acquire and release a lock as fast as they can, and count under it: all the same one,
 // or one of several, which shows what is due to the lock and what to the machine.
+//
+// In exclusive mode the counts show whether the lock excluded. In shared mode nobody writes, since
+// that would be another measurement, and so nothing is checked: that readers and writers exclude
+// each other is for tests/lib/lock/lock_conformance_test.cc.
 #pragma once
 
 #include <cstddef>

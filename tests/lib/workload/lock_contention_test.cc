@@ -62,7 +62,7 @@ TEST_P(LockContention, TrustsEveryLockInExclusiveMode) {
   });
 }
 
-TEST_P(LockContention, TrustsEveryLockInSharedMode) {
+TEST_P(LockContention, MeasuresEveryLockInSharedMode) {
   for_each_type(all_locks{}, []<class L> {
     if constexpr (is_run<L>) {
       for (const int workers : {1, 3}) expect_concludes<L>(mode::shared, workers);
