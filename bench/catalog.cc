@@ -6,11 +6,11 @@
 
 #include "lib/subject/codecs.h"
 #include "lib/subject/locks.h"
+#include "lib/subject/shapes.h"
 #include "lib/workload/cache_hits.h"
 #include "lib/workload/limit.h"
 #include "lib/workload/lock_contention.h"
 #include "lib/workload/serialization.h"
-#include "lib/workload/shapes.h"
 
 namespace shmark::bench {
 namespace {

@@ -18,7 +18,7 @@
 #include "lib/base/error.h"
 #include "lib/codec/border.h"
 #include "lib/codec/codec.h"
-#include "lib/workload/shapes.h"
+#include "lib/subject/shapes.h"
 
 namespace shmark {
 

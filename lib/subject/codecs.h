@@ -10,7 +10,7 @@
 namespace shmark {
 
 using all_codecs = type_list<direct, boost_binary, boost_text>;
-// These know no values but the shapes of lib/workload/shapes.h.
+// These know no values but the shapes of lib/subject/shapes.h.
 using yardstick_codecs = type_list<by_hand>;
 
 }  // namespace shmark

@@ -17,8 +17,8 @@
 #include "lib/base/error.h"
 #include "lib/codec/codec.h"
 #include "lib/subject/codecs.h"
+#include "lib/subject/shapes.h"
 #include "lib/subject/type_list.h"
-#include "lib/workload/shapes.h"
 #include "tests/lib/codec/shapes.h"
 
 namespace shmark {

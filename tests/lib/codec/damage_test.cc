@@ -18,7 +18,7 @@
 #include "lib/base/random.h"
 #include "lib/codec/direct.h"
 #include "lib/subject/by_hand.h"
-#include "lib/workload/shapes.h"
+#include "lib/subject/shapes.h"
 #include "tests/lib/codec/direct_values.h"
 #include "tests/lib/codec/shapes.h"
 

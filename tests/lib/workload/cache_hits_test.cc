@@ -19,7 +19,7 @@
 #include "lib/codec/codec.h"
 #include "lib/measure/hit_model.h"
 #include "lib/shm/domain.h"
-#include "lib/workload/shapes.h"
+#include "lib/subject/shapes.h"
 #include "tests/lib/workload/fixture.h"
 #include "tests/support/child.h"
 #include "tests/support/shared.h"

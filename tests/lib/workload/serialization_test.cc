@@ -14,9 +14,9 @@
 
 #include "lib/codec/codec.h"
 #include "lib/subject/codecs.h"
+#include "lib/subject/shapes.h"
 #include "lib/subject/type_list.h"
 #include "lib/workload/limit.h"
-#include "lib/workload/shapes.h"
 #include "tests/lib/workload/fixture.h"
 
 namespace shmark {
