@@ -9,15 +9,22 @@
 #include <string>
 #include <vector>
 
-#include "tests/bench/program.h"
+#include "tests/support/program.h"
 #include "tests/support/watchdog.h"
 
 namespace shmark::bench {
 namespace {
 
+using support::contents;
+using support::folder;
+using support::lines;
+using support::result_in;
 using ::testing::Contains;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
+
+support::outcome run_bench(const folder& at, const std::vector<std::string>& arguments) {
+  return run_program(at, "bench/bench", arguments);
+}
 
 std::vector<std::string> all_names() {
   const folder at;

@@ -1,19 +1,15 @@
 // The benchmark program under bad input, interrupts and deaths.
 
-#include "tests/bench/program.h"
+#include "tests/support/program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <fstream>
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -24,12 +20,24 @@
 namespace shmark::bench {
 namespace {
 
+using support::contents;
 using support::exited;
-using support::killed_by;
+using support::folder;
+using support::has_begun;
+using support::has_objects;
+using support::lines;
+using support::program;
+using support::result_in;
+using support::traces;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
+
+constexpr const char* path = "bench/bench";
+
+support::outcome run_bench(const folder& at, const std::vector<std::string>& arguments) {
+  return run_program(at, path, arguments);
+}
 
 // --- Bad input: exit status 2, a message that names it, and nothing measured.
 
@@ -40,11 +48,8 @@ struct mistake {
 
 void expect_complaint(const mistake& made) {
   const folder at;
-  const auto done = run_bench(at, made.arguments);
   SCOPED_TRACE(made.arguments.back());
-  EXPECT_EQ(done.how, exited(2));
-  EXPECT_EQ(done.out, "");
-  for (const auto& part : made.told) EXPECT_THAT(done.err, HasSubstr(part));
+  support::expect_complaint(run_bench(at, made.arguments), made.told);
 }
 
 TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
@@ -148,31 +153,17 @@ TEST(BenchProgram, MatchesTheFilterWithTheNameAsItIsShown) {
 const std::vector<std::string> endless{"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:8$",
                                        "--benchmark_min_time=3600"};
 
-bool has_begun(const traces& seen) { return !seen.domain.empty(); }
 bool has_semaphores(const traces& seen) { return seen.semaphore_key != 0; }
-bool has_workers(const traces& seen) { return seen.workers.size() == 8; }
-
-// Looks until it is so far.
-traces await(const program& running, const std::function<bool(const traces&)>& far_enough) {
-  for (;;) {
-    auto seen = running.look();
-    if (far_enough(seen)) return seen;
-    if (process_state(running.process().pid()) == 'Z') {
-      ADD_FAILURE() << "it ended too early";
-      return seen;
-    }
-    sched_yield();
-  }
-}
+bool has_all_workers(const traces& seen) { return seen.workers.size() == 8; }
 
 TEST(BenchProgram, LeavesNothingWhenItIsInterrupted) {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-    for (const auto far_enough : {has_begun, has_semaphores, has_workers}) {
+    for (const auto far_enough : {has_begun, has_semaphores, has_all_workers}) {
       const folder at;
       auto arguments = endless;
       arguments.push_back("--out=x.json");
-      program bench(at, arguments);
-      const auto seen = await(bench, far_enough);
+      program bench(at, path, arguments);
+      const auto seen = bench.await(far_enough);
       bench.process().send(number);
       const auto done = bench.finish();
       EXPECT_EQ(done.how, exited(128 + number));
@@ -189,9 +180,10 @@ TEST(BenchProgram, LeavesNothingWhenItIsInterrupted) {
 
 TEST(BenchProgram, LeavesNothingWhenItEnds) {
   const folder at;
-  program bench(at, {"--benchmark_filter=Cache/write_percent:20/payload:u64/procs:2",
-                     "--benchmark_min_time=0.5"});
-  const auto seen = await(bench, [](const traces& now) { return !now.objects.empty(); });
+  program bench(at, path,
+                {"--benchmark_filter=Cache/write_percent:20/payload:u64/procs:2",
+                 "--benchmark_min_time=0.5"});
+  const auto seen = bench.await(has_objects);
   const auto done = bench.finish();
   EXPECT_EQ(done.how, exited(0)) << done.err;
   EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
@@ -199,8 +191,9 @@ TEST(BenchProgram, LeavesNothingWhenItEnds) {
 
 TEST(BenchProgram, RemovesWhatABenchmarkMadeBeforeTheNextOneBegins) {
   const folder at;
-  program bench(at, {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
-                     "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
+  program bench(at, path,
+                {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
+                 "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
   std::size_t most = 0;
   std::set<int> keys;
   while (process_state(bench.process().pid()) != 'Z') {
@@ -213,24 +206,11 @@ TEST(BenchProgram, RemovesWhatABenchmarkMadeBeforeTheNextOneBegins) {
   EXPECT_GT(keys.size(), 1u) << "looked too seldom";
 }
 
-// Kills the program as soon as it is so far. Its workers end by themselves.
-traces killed(const std::function<bool(const traces&)>& far_enough) {
-  const folder at;
-  program bench(at, endless);
-  auto seen = await(bench, far_enough);
-  bench.process().send(SIGKILL);
-  EXPECT_EQ(bench.finish().how, killed_by(SIGKILL));
-  // Its children are ours now (see tests/support/main.cc).
-  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
-  }
-  return seen;
-}
-
 // Other tests run at the same time, and may sweep before this one does: then another try.
 TEST(BenchProgram, RemovesWhatAKilledRunLeftAndSaysSo) {
   bool told = false;
   for (int attempt = 0; attempt < 50 && !told; ++attempt) {
-    const auto seen = killed(has_workers);
+    const auto seen = support::run_and_kill(path, endless, has_all_workers);
     const folder at;
     const auto next = run_bench(
         at, {"--benchmark_filter=Limit/nothing", "--benchmark_min_time=0.002", "--out=x.json"});
@@ -248,8 +228,8 @@ TEST(BenchProgram, RemovesWhatAKilledRunLeftAndSaysSo) {
 }
 
 TEST(BenchProgram, CanBeCleanedUpAfterWhereverItWasKilled) {
-  for (const auto far_enough : {has_begun, has_semaphores, has_workers}) {
-    const auto seen = killed(far_enough);
+  for (const auto far_enough : {has_begun, has_semaphores, has_all_workers}) {
+    const auto seen = support::run_and_kill(path, endless, far_enough);
     const folder at;
     EXPECT_EQ(run_bench(at, {"--benchmark_filter=Limit/nothing", "--benchmark_min_time=0.002"}).how,
               exited(0));
@@ -259,9 +239,10 @@ TEST(BenchProgram, CanBeCleanedUpAfterWhereverItWasKilled) {
 
 TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
   const folder at;
-  program bench(at, {"--benchmark_filter=Lock/lock:(robust_rw|boost_mutex)/mode:exclusive/procs:2",
-                     "--benchmark_min_time=2", "--out=x.json"});
-  const auto seen = await(bench, [](const traces& now) { return now.workers.size() == 2; });
+  program bench(at, path,
+                {"--benchmark_filter=Lock/lock:(robust_rw|boost_mutex)/mode:exclusive/procs:2",
+                 "--benchmark_min_time=2", "--out=x.json"});
+  const auto seen = bench.await([](const traces& now) { return now.workers.size() == 2; });
   kill(seen.workers.back(), SIGKILL);
   const auto done = bench.finish();
   EXPECT_EQ(done.how, exited(1)) << done.err;
@@ -281,11 +262,12 @@ TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
 
 // A benchmark of three repetitions, one of which lost a worker: the first or the second.
 result::run with_a_death_in_repetition(int which, const folder& at) {
-  program bench(at, {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2",
-                     "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json"});
-  auto seen = await(bench, [](const traces& now) { return now.workers.size() == 2; });
+  program bench(at, path,
+                {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2",
+                 "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json"});
+  auto seen = bench.await([](const traces& now) { return now.workers.size() == 2; });
   if (which == 1) {
-    seen = await(bench, [before = seen.workers](const traces& now) {
+    seen = bench.await([before = seen.workers](const traces& now) {
       return now.workers.size() == 2 &&
              std::ranges::find_first_of(now.workers, before) == now.workers.end();
     });
@@ -343,8 +325,8 @@ TEST(BenchProgram, EndsWith2WhenTheSystemHasTooLittleForABenchmark) {
 TEST(BenchProgram, MayRunTwiceAtOnce) {
   const folder one;
   const folder other;
-  program first(one, endless);
-  const auto seen = await(first, has_workers);
+  program first(one, path, endless);
+  const auto seen = first.await(has_all_workers);
   const auto second = run_bench(
       other, {"--benchmark_filter=sysv_semaphore/mode:exclusive", "--benchmark_min_time=0.002"});
   EXPECT_EQ(second.how, exited(0)) << second.err;

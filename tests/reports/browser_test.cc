@@ -19,15 +19,14 @@ std::size_t matches(const std::string& text, const std::string& pattern) {
 }
 
 // The page's DOM after its scripts have run, in `out`; the browser's log in `err`.
-fixture::outcome browse(const fixture::folder& at, const std::string& page) {
-  const auto file = at.save("page.html", page);
-  return run_command("HOME=" + at.file("").string() +
-                         " chromium --headless --no-sandbox --disable-gpu --disable-sync"
-                         " --disable-background-networking --disable-component-update"
-                         " --disable-dev-shm-usage --user-data-dir=" +
-                         at.file("profile").string() +
-                         " --enable-logging=stderr --v=0 --dump-dom file://" + file,
-                     at);
+support::outcome browse(const support::folder& at, const std::string& page) {
+  setenv("HOME", at.file("").c_str(), 1);
+  return run_program(
+      at, "chromium",
+      {"--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
+       "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+       "--user-data-dir=" + at.file("profile").string(), "--enable-logging=stderr", "--v=0",
+       "--dump-dom", "file://" + fixture::save(at, "page.html", page)});
 }
 
 class Browser : public testing::Test {
@@ -37,14 +36,14 @@ class Browser : public testing::Test {
       GTEST_SKIP() << "there is no chromium here";
     }
   }
-  fixture::folder at_;
+  support::folder at_;
 };
 
 TEST_F(Browser, DrawsEveryChartWithoutAComplaint) {
   const std::array runs{fixture::full_bench_run(),
                         fixture::stress_run(result::verdict_kind::passed)};
   const auto done = browse(at_, page(runs, "Title"));
-  ASSERT_EQ(done.status, 0) << done.err;
+  ASSERT_EQ(done.how, support::exited(0)) << done.err;
   EXPECT_EQ(matches(done.err, "CONSOLE"), 0u) << done.err;
   const auto canvases = matches(done.out, "<canvas role=\"img\"");
   EXPECT_GE(canvases, 9u);

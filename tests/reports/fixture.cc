@@ -1,14 +1,8 @@
 #include "tests/reports/fixture.h"
 
-#include <sys/wait.h>
-
-#include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 namespace shmark::fixture {
-
-namespace fs = std::filesystem;
 
 result::context context(result::run_kind kind) {
   return {.date = "2030-01-02T03:04:05+00:00",
@@ -101,35 +95,13 @@ result::run stress_run(result::verdict_kind verdict) {
   return {context(result::run_kind::stress), {entry}};
 }
 
-folder::folder()
-    : path_(fs::path(testing::TempDir()) /
-            testing::UnitTest::GetInstance()->current_test_info()->name()) {
-  fs::remove_all(path_);
-  fs::create_directories(path_);
+std::string save(const support::folder& at, const std::string& name, const result::run& run) {
+  return save(at, name, result::to_json(run));
 }
 
-folder::~folder() { fs::remove_all(path_); }
-
-std::string folder::save(const std::string& name, const result::run& run) const {
-  return save(name, result::to_json(run));
-}
-
-std::string folder::save(const std::string& name, const std::string& text) const {
-  std::ofstream(file(name)) << text;
-  return file(name);
-}
-
-std::string contents(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-outcome run_command(const std::string& command, const folder& at) {
-  const std::string whole = "{ " + command + "; } >'" + at.file("stdout").string() + "' 2>'" +
-                            at.file("stderr").string() + "' </dev/null";
-  const int status = std::system(whole.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, contents(at.file("stdout")),
-          contents(at.file("stderr"))};
+std::string save(const support::folder& at, const std::string& name, const std::string& text) {
+  std::ofstream(at.file(name)) << text;
+  return at.file(name);
 }
 
 }  // namespace shmark::fixture

@@ -1,13 +1,11 @@
 // Small runs for the tests of reports.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "lib/result/result.h"
+#include "tests/support/program.h"
 
 namespace shmark::fixture {
 
@@ -26,32 +24,8 @@ namespace shmark::fixture {
 
 [[nodiscard]] result::run stress_run(result::verdict_kind verdict);
 
-// A folder of the running test's own; gone with the object.
-class folder {
- public:
-  folder();
-  ~folder();
-  folder(const folder&) = delete;
-  folder& operator=(const folder&) = delete;
-
-  [[nodiscard]] std::filesystem::path file(const std::string& name) const { return path_ / name; }
-
-  // Writes it and returns its path.
-  [[nodiscard]] std::string save(const std::string& name, const result::run& run) const;
-  [[nodiscard]] std::string save(const std::string& name, const std::string& text) const;
-
- private:
-  std::filesystem::path path_;
-};
-
-[[nodiscard]] std::string contents(const std::filesystem::path& path);
-
-// How a command, run by a shell, ended, and what it printed.
-struct outcome {
-  int status = -1;
-  std::string out;
-  std::string err;
-};
-[[nodiscard]] outcome run_command(const std::string& command, const folder& at);
+// Writes it into the folder and returns its path.
+std::string save(const support::folder& at, const std::string& name, const result::run& run);
+std::string save(const support::folder& at, const std::string& name, const std::string& text);
 
 }  // namespace shmark::fixture

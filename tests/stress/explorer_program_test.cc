@@ -1,84 +1,69 @@
 // The explorer's program as a user starts it, interrupts it, and kills it.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <signal.h>
 
-#include <cerrno>
-#include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "lib/base/process.h"
 #include "lib/result/result.h"
-#include "tests/stress/program.h"
-#include "tests/support/child.h"
+#include "tests/support/program.h"
 
 namespace shmark {
 namespace {
 
-using support::child;
+using support::contains;
 using support::exited;
-using support::killed_by;
+using support::folder;
 
-// The runs whose lock the process has open: "run-…".
-std::string run_of(pid_t process) {
-  std::error_code none;
-  const auto folder = "/proc/" + std::to_string(process) + "/fd";
-  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-    const std::string path = std::filesystem::read_symlink(entry.path(), none);
-    constexpr std::size_t length = 20;
-    if (const auto at = path.find("run-"); at != std::string::npos) return path.substr(at, length);
-  }
-  return "";
+constexpr const char* path = "stress/explorer/explorer";
+
+support::outcome run_explorer(const folder& at, const std::vector<std::string>& arguments) {
+  return run_program(at, path, arguments);
 }
 
-class ExplorerProgram : public program_test {
- protected:
-  ExplorerProgram() : program_test("explorer", "stress/explorer/explorer") {}
+void expect_complaint(const std::vector<std::string>& arguments, const std::string& about) {
+  SCOPED_TRACE(about);
+  const folder at;
+  const auto done = run_explorer(at, arguments);
+  support::expect_complaint(done, {about});
+  support::expect_one_line(done.err, "explorer: ");
+}
 
-  // Waits until it explores: something of it lies in /dev/shm besides its lock. Returns its run.
-  [[nodiscard]] static std::string await_work(const child& of) {
-    for (;;) {
-      const auto id = run_of(of.pid());
-      if (!id.empty() && objects_of(id).size() > 1) return id;
-      if (process_state(of.pid()) == 'Z') return "";
-    }
-  }
-};
-
-TEST_F(ExplorerProgram, NamesItsOperationsAndFlags) {
-  EXPECT_EQ(run({"--list"}), exited(0));
+TEST(ExplorerProgram, NamesItsOperationsAndFlags) {
+  const folder at;
+  const auto listed = run_explorer(at, {"--list"});
+  EXPECT_EQ(listed.how, exited(0));
   for (const char* name :
        {"exclusive ", "shared ", "downgrade ", "upgrade ", "write ", "write_growing ", "remove "}) {
-    EXPECT_TRUE(contains(out(), name)) << name;
+    EXPECT_TRUE(contains(listed.out, name)) << name;
   }
-  EXPECT_EQ(run({"--help"}), exited(0));
-  EXPECT_TRUE(contains(out(), "--operation") && contains(out(), "--every")) << out();
+  const auto help = run_explorer(at, {"--help"});
+  EXPECT_EQ(help.how, exited(0));
+  EXPECT_TRUE(contains(help.out, "--operation") && contains(help.out, "--every")) << help.out;
 }
 
-TEST_F(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
+TEST(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--operation=nope"}, "nope");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
 
-TEST_F(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
-  const auto file = (folder() / "result.json").string();
-  ASSERT_EQ(run({"--operation=shared", "--kill", "--kill_in_recovery", "--out=" + file}), exited(0))
-      << out() << err();
-  EXPECT_TRUE(contains(out(), "shared") && contains(out(), "nothing")) << out();
-  EXPECT_TRUE(contains(out(), "source lines")) << out();
-  EXPECT_EQ(err(), "") << "progress, though no terminal shows it";
+TEST(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
+  const folder at;
+  const auto done =
+      run_explorer(at, {"--operation=shared", "--kill", "--kill_in_recovery", "--out=result.json"});
+  ASSERT_EQ(done.how, exited(0)) << done.out << done.err;
+  EXPECT_TRUE(contains(done.out, "shared") && contains(done.out, "nothing")) << done.out;
+  EXPECT_TRUE(contains(done.out, "source lines")) << done.out;
+  EXPECT_EQ(done.err, "") << "progress, though no terminal shows it";
 
-  const auto results = result::read(file);
-  ASSERT_TRUE(results) << results.error().message();
-  EXPECT_EQ(results->about.kind, result::run_kind::stress);
-  ASSERT_EQ(results->entries.size(), 2U);
-  EXPECT_EQ(results->entries[0].name, "Explore/operation:shared/fault:kill");
-  EXPECT_EQ(results->entries[1].name, "Explore/operation:shared/fault:kill_in_recovery");
-  for (const auto& entry : results->entries) {
+  const auto results = support::result_in(at.file("result.json"));
+  EXPECT_EQ(results.about.kind, result::run_kind::stress);
+  ASSERT_EQ(results.entries.size(), 2U);
+  EXPECT_EQ(results.entries[0].name, "Explore/operation:shared/fault:kill");
+  EXPECT_EQ(results.entries[1].name, "Explore/operation:shared/fault:kill_in_recovery");
+  for (const auto& entry : results.entries) {
     ASSERT_TRUE(entry.stress);
     EXPECT_EQ(entry.stress->verdict, result::verdict_kind::passed);
     EXPECT_TRUE(contains(entry.stress->command, "--operation=shared"));
@@ -91,32 +76,27 @@ TEST_F(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
   }
 }
 
-TEST_F(ExplorerProgram, CleansUpAndWritesItsResultWhenInterrupted) {
-  const auto file = (folder() / "result.json").string();
-  auto program_run = start({"--every", "--out=" + file});
-  const auto id = await_work(program_run);
-  ASSERT_FALSE(id.empty()) << err();
-  program_run.send(SIGINT);
-  EXPECT_EQ(program_run.wait(), exited(130));
-  EXPECT_TRUE(contains(out(), "interrupted")) << out();
-  EXPECT_EQ(objects_of(id), std::set<std::string>{});
-  const auto results = result::read(file);
-  ASSERT_TRUE(results) << results.error().message();
-  ASSERT_FALSE(results->entries.empty());
-  ASSERT_TRUE(results->entries.back().stress);
-  EXPECT_EQ(results->entries.back().stress->verdict, result::verdict_kind::undecided);
+TEST(ExplorerProgram, CleansUpAndWritesItsResultWhenInterrupted) {
+  const folder at;
+  support::program running(at, path, {"--every", "--out=result.json"});
+  const auto seen = running.await(support::has_objects);
+  running.process().send(SIGINT);
+  const auto done = running.finish();
+  EXPECT_EQ(done.how, exited(130));
+  EXPECT_TRUE(contains(done.out, "interrupted")) << done.out;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+  const auto results = support::result_in(at.file("result.json"));
+  ASSERT_FALSE(results.entries.empty());
+  ASSERT_TRUE(results.entries.back().stress);
+  EXPECT_EQ(results.entries.back().stress->verdict, result::verdict_kind::undecided);
 }
 
-TEST_F(ExplorerProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
-  auto program_run = start({"--every"});
-  const auto id = await_work(program_run);
-  ASSERT_FALSE(id.empty()) << err();
-  EXPECT_EQ(program_run.kill(), killed_by(SIGKILL));
-  // Its processes end with it. They are ours now, to wait for: see main.cc of the support.
-  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
-  }
-  EXPECT_EQ(run({"--operation=shared"}), exited(0)) << out() << err();
-  EXPECT_EQ(objects_of(id), std::set<std::string>{});
+TEST(ExplorerProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
+  const auto seen = support::run_and_kill(path, {"--every"}, support::has_objects);
+  const folder at;
+  const auto next = run_explorer(at, {"--operation=shared"});
+  EXPECT_EQ(next.how, exited(0)) << next.out << next.err;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
 }
 
 }  // namespace

@@ -1,61 +1,47 @@
 // The program as a user starts it, interrupts it, and kills it.
 
-#include "tests/stress/program.h"
+#include "tests/support/program.h"
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <signal.h>
 
-#include <cerrno>
-#include <filesystem>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "lib/base/process.h"
 #include "lib/result/result.h"
-#include "tests/support/child.h"
 
 namespace shmark {
 namespace {
 
-using support::child;
+using support::contains;
 using support::exited;
-using support::killed_by;
+using support::folder;
 
-// The run whose objects the process has mapped: "run-…"; empty before it has any.
-std::string run_of(pid_t process) {
-  const std::string maps = contents("/proc/" + std::to_string(process) + "/maps");
-  const auto at = maps.find("run-");
-  constexpr std::size_t length = 20;
-  return at == std::string::npos ? "" : maps.substr(at, length);
+constexpr const char* path = "stress/stress";
+
+support::outcome run_stress(const folder& at, const std::vector<std::string>& arguments) {
+  return run_program(at, path, arguments);
 }
 
-class StressProgram : public program_test {
- protected:
-  StressProgram() : program_test("stress", "stress/stress") {}
-
-  // Waits until the program is in the midst of it: has a domain, and workers. Returns its run;
-  // nothing if it has ended.
-  [[nodiscard]] static std::string await_work(const child& of) {
-    const auto pid = std::to_string(of.pid());
-    for (;;) {
-      const auto id = run_of(of.pid());
-      if (!id.empty() && !contents("/proc/" + pid + "/task/" + pid + "/children").empty())
-        return id;
-      if (process_state(of.pid()) == 'Z') return "";
-    }
-  }
-};
-
-TEST_F(StressProgram, NamesItsScenariosAndFlags) {
-  EXPECT_EQ(run({"--list"}), exited(0));
-  EXPECT_TRUE(contains(out(), "transfer"));
-  EXPECT_EQ(run({"--help"}), exited(0));
-  EXPECT_TRUE(contains(out(), "--scenario") && contains(out(), "--seed")) << out();
+void expect_complaint(const std::vector<std::string>& arguments, const std::string& about) {
+  SCOPED_TRACE(about);
+  const folder at;
+  const auto done = run_stress(at, arguments);
+  support::expect_complaint(done, {about});
+  support::expect_one_line(done.err, "stress: ");
 }
 
-TEST_F(StressProgram, EndsWith2AndAMessageOnBadInput) {
+TEST(StressProgram, NamesItsScenariosAndFlags) {
+  const folder at;
+  const auto listed = run_stress(at, {"--list"});
+  EXPECT_EQ(listed.how, exited(0));
+  EXPECT_TRUE(contains(listed.out, "transfer"));
+  const auto help = run_stress(at, {"--help"});
+  EXPECT_EQ(help.how, exited(0));
+  EXPECT_TRUE(contains(help.out, "--scenario") && contains(help.out, "--seed")) << help.out;
+}
+
+TEST(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--scenario=nope"}, "nope");
   expect_complaint({"--workers=5000"}, "5000");
@@ -67,21 +53,20 @@ TEST_F(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
 
-TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
-  const auto file = (folder() / "result.json").string();
-  ASSERT_EQ(run({"--workers=3", "--seconds=1", "--seed=7", "--out=" + file}), exited(0))
-      << out() << err();
+TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
+  const folder at;
+  const auto done = run_stress(at, {"--workers=3", "--seconds=1", "--seed=7", "--out=result.json"});
+  ASSERT_EQ(done.how, exited(0)) << done.out << done.err;
   const std::string command =
       "bazel run -c opt //stress -- --scenario=transfer --workers=3 --seconds=1 --seed=7";
-  EXPECT_TRUE(contains(out(), "verdict: passed")) << out();
-  EXPECT_TRUE(contains(out(), command)) << out();
-  EXPECT_FALSE(contains(err(), "left")) << "progress, though no terminal shows it: " << err();
+  EXPECT_TRUE(contains(done.out, "verdict: passed")) << done.out;
+  EXPECT_TRUE(contains(done.out, command)) << done.out;
+  EXPECT_FALSE(contains(done.err, "left")) << "progress, though no terminal shows it: " << done.err;
 
-  const auto results = result::read(file);
-  ASSERT_TRUE(results) << results.error().message();
-  EXPECT_EQ(results->about.kind, result::run_kind::stress);
-  ASSERT_EQ(results->entries.size(), 1U);
-  const auto& entry = results->entries.front();
+  const auto results = support::result_in(at.file("result.json"));
+  EXPECT_EQ(results.about.kind, result::run_kind::stress);
+  ASSERT_EQ(results.entries.size(), 1U);
+  const auto& entry = results.entries.front();
   EXPECT_EQ(entry.name, "Stress/scenario:transfer/workers:3");
   ASSERT_TRUE(entry.stress);
   EXPECT_EQ(entry.stress->verdict, result::verdict_kind::passed);
@@ -97,45 +82,45 @@ TEST_F(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   EXPECT_TRUE(entry.counter("kills_holding") && entry.counter("recoveries"));
 }
 
-TEST_F(StressProgram, EndsWith1WhenNoKillCouldLand) {
-  EXPECT_EQ(run({"--workers=2", "--seconds=0.2", "--kill_gap_ms=0"}), exited(1));
-  EXPECT_TRUE(contains(out(), "verdict: vacuous (no kill landed inside an operation)")) << out();
-  EXPECT_TRUE(contains(out(), "--kill_gap_ms=0")) << out();
+void expect_vacuous(const std::vector<std::string>& arguments, const std::string& why) {
+  const folder at;
+  const auto done = run_stress(at, arguments);
+  EXPECT_EQ(done.how, exited(1));
+  EXPECT_TRUE(contains(done.out, "verdict: vacuous (" + why + ')')) << done.out;
+  EXPECT_TRUE(contains(done.out, arguments.back())) << done.out;
 }
 
-TEST_F(StressProgram, EndsWith1WhenNoTwoOperationsOverlapped) {
-  EXPECT_EQ(run({"--workers=1", "--seconds=1"}), exited(1));
-  EXPECT_TRUE(contains(out(), "verdict: vacuous (no two operations overlapped)")) << out();
-  EXPECT_EQ(run({"--workers=1", "--seconds=0.2", "--kill_gap_ms=0"}), exited(1));
-  EXPECT_TRUE(contains(out(), "(no kill landed inside an operation, and no two operations "))
-      << out();
+TEST(StressProgram, EndsWith1WhenNoKillCouldLand) {
+  expect_vacuous({"--workers=2", "--seconds=0.2", "--kill_gap_ms=0"},
+                 "no kill landed inside an operation");
 }
 
-TEST_F(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
-  const auto file = (folder() / "result.json").string();
-  auto program_run = start({"--seconds=1000", "--out=" + file});
-  const auto id = await_work(program_run);
-  ASSERT_FALSE(id.empty()) << err();
-  program_run.send(SIGINT);
-  EXPECT_EQ(program_run.wait(), exited(130));
-  EXPECT_TRUE(contains(out(), "verdict: undecided (interrupted)")) << out();
-  EXPECT_EQ(objects_of(id), std::set<std::string>{});
-  const auto results = result::read(file);
-  ASSERT_TRUE(results) << results.error().message();
-  ASSERT_TRUE(results->entries.at(0).stress);
-  EXPECT_EQ(results->entries[0].stress->verdict, result::verdict_kind::undecided);
+TEST(StressProgram, EndsWith1WhenNoTwoOperationsOverlapped) {
+  expect_vacuous({"--workers=1", "--seconds=1"}, "no two operations overlapped");
+  expect_vacuous({"--workers=1", "--seconds=0.2", "--kill_gap_ms=0"},
+                 "no kill landed inside an operation, and no two operations overlapped");
 }
 
-TEST_F(StressProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
-  auto program_run = start({"--seconds=1000"});
-  const auto id = await_work(program_run);
-  ASSERT_FALSE(id.empty()) << err();
-  EXPECT_EQ(program_run.kill(), killed_by(SIGKILL));
-  // Its workers end by themselves. They are ours now, to wait for: see main.cc of the support.
-  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
-  }
-  EXPECT_EQ(run({"--seconds=0.5", "--workers=2"}), exited(0)) << out() << err();
-  EXPECT_EQ(objects_of(id), std::set<std::string>{});
+TEST(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
+  const folder at;
+  support::program running(at, path, {"--seconds=1000", "--out=result.json"});
+  const auto seen = running.await(support::has_workers);
+  running.process().send(SIGINT);
+  const auto done = running.finish();
+  EXPECT_EQ(done.how, exited(130));
+  EXPECT_TRUE(contains(done.out, "verdict: undecided (interrupted)")) << done.out;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+  const auto results = support::result_in(at.file("result.json"));
+  ASSERT_TRUE(results.entries.at(0).stress);
+  EXPECT_EQ(results.entries[0].stress->verdict, result::verdict_kind::undecided);
+}
+
+TEST(StressProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
+  const auto seen = support::run_and_kill(path, {"--seconds=1000"}, support::has_workers);
+  const folder at;
+  const auto next = run_stress(at, {"--seconds=0.5", "--workers=2"});
+  EXPECT_EQ(next.how, exited(0)) << next.out << next.err;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 // The tour as a user starts it and interrupts it. A whole one takes too long for a test; what it
 // consists of has tests of its own.
 
-#include "tests/bench/program.h"
+#include "tests/support/program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
 
 #include <filesystem>
@@ -16,31 +15,29 @@
 #include <vector>
 
 #include "lib/base/process.h"
-#include "tests/support/child.h"
 
 namespace shmark {
 namespace {
 
-using bench::contents;
-using bench::folder;
-using bench::traces;
+using support::contents;
 using support::exited;
+using support::folder;
+using support::has_begun;
+using support::has_workers;
+using support::traces;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr const char* path = "tools/tour/tour";
 constexpr const char* usual_folder = "shmark-tour";
 
-bench::outcome run_tour(const folder& at, const std::vector<std::string>& arguments) {
-  return bench::program(at, arguments, path).finish();
+support::outcome run_tour(const folder& at, const std::vector<std::string>& arguments) {
+  return run_program(at, path, arguments);
 }
 
 void expect_complaint(const folder& at, const std::string& argument, const std::string& about) {
   SCOPED_TRACE(argument);
-  const auto done = run_tour(at, {argument});
-  EXPECT_EQ(done.how, exited(2));
-  EXPECT_EQ(done.out, "");
-  EXPECT_THAT(done.err, HasSubstr(about));
+  support::expect_complaint(run_tour(at, {argument}), {about});
   EXPECT_FALSE(exists(at.file(usual_folder)));
 }
 
@@ -79,12 +76,8 @@ TEST(TourProgram, ExplainsItselfOnDemand) {
 // Interrupts it as soon as it is so far.
 void expect_nothing_left(const folder& at, const std::vector<std::string>& arguments, int number,
                          const std::function<bool(const traces&)>& far_enough) {
-  bench::program tour(at, arguments, path);
-  traces seen;
-  for (seen = tour.look(); !far_enough(seen); seen = tour.look()) {
-    ASSERT_NE(process_state(tour.process().pid()), 'Z') << "it ended too early";
-    sched_yield();
-  }
+  support::program tour(at, path, arguments);
+  const auto seen = tour.await(far_enough);
   tour.process().send(number);
   const auto done = tour.finish();
   EXPECT_EQ(done.how, exited(128 + number)) << done.err;
@@ -97,11 +90,8 @@ void expect_nothing_left(const folder& at, const std::vector<std::string>& argum
 }
 
 TEST(TourProgram, LeavesNothingWhenItIsInterrupted) {
-  const auto has_begun = [](const traces& seen) { return !seen.domain.empty(); };
-  const auto has_workers = [](const traces& seen) { return !seen.workers.empty(); };
   for (const int number : {SIGINT, SIGTERM}) {
-    for (const auto& far_enough : {std::function<bool(const traces&)>(has_begun),
-                                   std::function<bool(const traces&)>(has_workers)}) {
+    for (const auto far_enough : {has_begun, has_workers}) {
       const folder at;
       expect_nothing_left(at, {}, number, far_enough);
       EXPECT_FALSE(exists(at.file(usual_folder)));
@@ -113,8 +103,7 @@ TEST(TourProgram, KeepsAnEarlierPageWhenItIsInterrupted) {
   const folder at;
   create_directories(at.file("mine"));
   std::ofstream(at.file("mine") / "page.html") << "earlier";
-  expect_nothing_left(at, {"--out=mine", "--seconds=1"}, SIGINT,
-                      [](const traces& seen) { return !seen.workers.empty(); });
+  expect_nothing_left(at, {"--out=mine", "--seconds=1"}, SIGINT, has_workers);
   EXPECT_EQ(contents(at.file("mine") / "page.html"), "earlier");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(at.file("mine")), {}), 1);
 }

@@ -1,12 +1,16 @@
-#include "tests/bench/program.h"
+#include "tests/support/program.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,11 +22,12 @@
 #include <system_error>
 
 #include "lib/base/descriptor.h"
+#include "lib/base/process.h"
 #include "lib/crew/run.h"
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/posix.h"
 
-namespace shmark::bench {
+namespace shmark::support {
 namespace fs = std::filesystem;
 namespace {
 
@@ -34,9 +39,9 @@ void redirect(int from, const fs::path& to, int flags) {
   if (file < 0 || dup2(file, from) < 0) _exit(127);
 }
 
-support::child start(const std::string& path, const std::vector<std::string>& arguments,
-                     const fs::path& at, const fs::path& out, const fs::path& err) {
-  return support::child::start([&] {
+child start(const std::string& path, const std::vector<std::string>& arguments, const fs::path& at,
+            const fs::path& out, const fs::path& err) {
+  return child::start([&] {
     setenv("BUILD_WORKING_DIRECTORY", at.c_str(), 1);
     redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
     redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT | O_TRUNC);
@@ -46,7 +51,7 @@ support::child start(const std::string& path, const std::vector<std::string>& ar
     std::vector<char*> pointers;
     for (auto& text : texts) pointers.push_back(text.data());
     pointers.push_back(nullptr);
-    execv(pointers.front(), pointers.data());
+    execvp(pointers.front(), pointers.data());
     std::perror(pointers.front());
     _exit(127);
   });
@@ -93,7 +98,7 @@ std::vector<std::string> objects_of(const std::string& domain) {
 }  // namespace
 
 folder::folder() {
-  auto pattern = ::testing::TempDir() + "/bench-XXXXXX";
+  auto pattern = ::testing::TempDir() + "/program-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make " + pattern);
   path_ = pattern;
 }
@@ -111,9 +116,13 @@ void traces::sweep() const {
   while (!gone()) static_cast<void>(shmark::run::begin());
 }
 
-program::program(const folder& at, const std::vector<std::string>& arguments,
-                 const std::string& path)
-    : out_(at.file("stdout")),
+bool has_begun(const traces& seen) { return !seen.domain.empty(); }
+bool has_objects(const traces& seen) { return !seen.objects.empty(); }
+bool has_workers(const traces& seen) { return !seen.workers.empty(); }
+
+program::program(const folder& at, const std::string& path,
+                 const std::vector<std::string>& arguments, const fs::path& out)
+    : out_(out.empty() ? at.file("stdout") : out),
       err_(at.file("stderr")),
       process_(start(path, arguments, at.file(""), out_, err_)) {}
 
@@ -124,20 +133,57 @@ traces program::look() const {
   object.resize(object.size() - alive.size());
   seen.domain = object.substr(object.find("run-"));
   seen.objects = objects_of(seen.domain);
-  if (!seen.objects.empty()) seen.workers = support::children_of(process_.pid());
+  if (!seen.objects.empty()) seen.workers = children_of(process_.pid());
   for (const auto& each : seen.objects) {
     seen.semaphore_key = std::max(seen.semaphore_key, semaphore_key_in(each));
   }
   return seen;
 }
 
-outcome program::finish() {
-  const auto how = process_.wait();
-  return {how, contents(out_), contents(err_)};
+traces program::await(const std::function<bool(const traces&)>& far_enough) const {
+  for (;;) {
+    auto seen = look();
+    if (far_enough(seen)) return seen;
+    if (process_state(process_.pid()) == 'Z') {
+      ADD_FAILURE() << "it ended too early: " << contents(err_);
+      return seen;
+    }
+    sched_yield();
+  }
 }
 
-outcome run_bench(const folder& at, const std::vector<std::string>& arguments) {
-  return program(at, arguments).finish();
+outcome program::finish() {
+  const auto how = process_.wait();
+  return {how, fs::is_regular_file(out_) ? contents(out_) : "", contents(err_)};
+}
+
+outcome run_program(const folder& at, const std::string& path,
+                    const std::vector<std::string>& arguments, const fs::path& out) {
+  return program(at, path, arguments, out).finish();
+}
+
+traces run_and_kill(const std::string& path, const std::vector<std::string>& arguments,
+                    const std::function<bool(const traces&)>& far_enough) {
+  const folder at;
+  program running(at, path, arguments);
+  auto seen = running.await(far_enough);
+  running.process().send(SIGKILL);
+  EXPECT_EQ(running.finish().how, killed_by(SIGKILL));
+  // Its children are ours now (see main.cc).
+  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+  return seen;
+}
+
+void expect_complaint(const outcome& done, const std::vector<std::string>& parts) {
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_EQ(done.out, "");
+  for (const auto& part : parts) EXPECT_THAT(done.err, ::testing::HasSubstr(part));
+}
+
+void expect_one_line(const std::string& text, const std::string& beginning) {
+  EXPECT_THAT(text, ::testing::StartsWith(beginning));
+  EXPECT_EQ(text.find('\n'), text.size() - 1) << text;
 }
 
 std::string contents(const fs::path& file) {
@@ -152,10 +198,14 @@ std::vector<std::string> lines(const std::string& text) {
   return all;
 }
 
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 result::run result_in(const fs::path& file) {
   auto read = result::read(file);
   if (!read) throw std::runtime_error(read.error().message());
   return *std::move(read);
 }
 
-}  // namespace shmark::bench
+}  // namespace shmark::support
