@@ -33,7 +33,9 @@ class program {
   [[nodiscard]] int complain(std::string_view message) const noexcept;
   [[nodiscard]] int complain(const error& what) const;
 
-  // What main() does: calls `body`, and complains of what it throws (out of memory, most likely).
+  // What main() does: calls `body`, and complains of what it throws (out of memory, most likely),
+  // and of standard output that did not get to where it goes: who asked for it has not got it, so
+  // that `body`'s success is none.
   [[nodiscard]] int main(int (*body)(int, char**), int argc, char** argv) const noexcept;
 
  private:

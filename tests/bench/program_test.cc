@@ -125,6 +125,15 @@ TEST(BenchProgram, ExplainsItselfOnDemand) {
                               HasSubstr("Lock/lock:robust_rw/mode:exclusive/procs:4")));
 }
 
+TEST(BenchProgram, EndsWith2WhenItsOutputIsLost) {
+  const folder at;
+  for (const auto* flag : {"--benchmark_list_tests", "--help"}) {
+    const auto done = run_program(at, path, {flag}, "/dev/full");
+    EXPECT_EQ(done.how, exited(2)) << flag;
+    EXPECT_THAT(done.err, HasSubstr("bench: cannot write to standard output"));
+  }
+}
+
 TEST(BenchProgram, ListsTheNamesThatTheFilterMatches) {
   const folder at;
   const auto done =

@@ -105,6 +105,7 @@ TEST_F(CompareProgram, EndsWith2WhenAReportCannotBeWritten) {
 TEST_F(CompareProgram, EndsWith2WhenItsTableCannotBePrinted) {
   const auto done = run_program(at_, path_, {base_, base_}, "/dev/full");
   EXPECT_EQ(done.how, exited(2)) << "a gate must not pass on output that nobody saw";
+  EXPECT_TRUE(contains(done.err, "standard output")) << done.err;
 }
 
 TEST_F(CompareProgram, ExplainsItselfOnDemand) {
@@ -121,6 +122,12 @@ TEST_F(PageProgram, WritesAPageOfAllFilesAndPrintsItsPath) {
   const auto text = contents(at_.file("p.html"));
   EXPECT_TRUE(contains(text, "<h1>All &amp; more</h1>"));
   EXPECT_TRUE(contains(text, "badge passed"));
+}
+
+TEST_F(PageProgram, EndsWith2WhenItsPathCannotBePrinted) {
+  const auto done = run_program(at_, path_, {base_, "--out=p.html"}, "/dev/full");
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_TRUE(contains(done.err, "standard output")) << done.err;
 }
 
 TEST_F(PageProgram, EndsWith2AndAMessageOnBadInput) {

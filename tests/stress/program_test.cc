@@ -53,6 +53,13 @@ TEST(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
 
+TEST(StressProgram, EndsWith2WhenItsOutputIsLost) {
+  const folder at;
+  const auto done = run_program(at, path, {"--list"}, "/dev/full");
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_TRUE(contains(done.err, "standard output")) << done.err;
+}
+
 TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   const folder at;
   const auto done = run_stress(at, {"--workers=3", "--seconds=1", "--seed=7", "--out=result.json"});

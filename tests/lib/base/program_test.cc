@@ -1,9 +1,14 @@
 #include "lib/base/program.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <stdexcept>
 #include <string>
+
+#include "tests/support/child.h"
 
 namespace shmark {
 namespace {
@@ -32,6 +37,25 @@ TEST(Program, ComplainsOfWhatItsBodyThrows) {
   CaptureStderr();
   EXPECT_EQ(self.main(body, 0, nullptr), 2);
   EXPECT_EQ(GetCapturedStderr(), "example: out of luck\n");
+}
+
+int print_and_end(int status, char**) {
+  std::puts("what somebody waits for");
+  return status;
+}
+
+// Its end when its body ends with this, and nothing can be printed.
+support::ending end_without_output(int status) {
+  return support::child::start([&] {
+           dup2(open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+           _exit(self.main(print_and_end, status, nullptr));
+         })
+      .wait();
+}
+
+TEST(Program, DoesNotEndWithSuccessIfItsOutputIsLost) {
+  EXPECT_EQ(end_without_output(0), support::exited(2));
+  EXPECT_EQ(end_without_output(1), support::exited(1)) << "a finding stays one";
 }
 
 }  // namespace

@@ -73,6 +73,13 @@ TEST(TourProgram, ExplainsItselfOnDemand) {
   EXPECT_FALSE(exists(at.file(usual_folder)));
 }
 
+TEST(TourProgram, EndsWith2WhenItsOutputIsLost) {
+  const folder at;
+  const auto done = run_program(at, path, {"--help"}, "/dev/full");
+  EXPECT_EQ(done.how, exited(2));
+  EXPECT_THAT(done.err, HasSubstr("standard output"));
+}
+
 // Interrupts it as soon as it is so far.
 void expect_nothing_left(const folder& at, const std::vector<std::string>& arguments, int number,
                          const std::function<bool(const traces&)>& far_enough) {
