@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench/driver.h"
+#include "lib/base/flags.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/program.h"
 #include "lib/crew/run.h"
@@ -99,8 +100,7 @@ void declare(CLI::App& app, arguments& to) {
       ->transform(CLI::CheckedTransformer(kinds));
   app.add_option("--pin", to.how.pin, "spread (default): worker i on processor i; or none")
       ->transform(CLI::CheckedTransformer(pins));
-  app.add_option("--seed", to.how.seed, "of the operations that are drawn (default 1)")
-      ->check(CLI::NonNegativeNumber);
+  shmark::flags::add_seed(app, to.how.seed, "of the operations that are drawn (default 1)");
   app.add_option("--benchmark_min_time", to.min_time)->group("");
   declare_checked(app, to);
 }

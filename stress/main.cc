@@ -7,6 +7,7 @@
 #include <expected>
 #include <string>
 
+#include "lib/base/flags.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/program.h"
 #include "lib/base/progress_line.h"
@@ -37,8 +38,8 @@ void declare(CLI::App& app, arguments& to) {
       ->capture_default_str();
   app.add_option("--seconds", to.chosen.seconds, "for how long; a failure ends the run early")
       ->capture_default_str();
-  app.add_option("--seed", to.chosen.seed, "of everything random (default: drawn, and printed)")
-      ->check(CLI::NonNegativeNumber);  // else a negative one is taken, and wraps round
+  shmark::flags::add_seed(app, to.chosen.seed,
+                          "of everything random (default: drawn, and printed)");
   app.add_option("--kill_gap_ms", to.chosen.kill_gap_ms,
                  "mean time from kill to kill; 0: nobody is killed")
       ->capture_default_str();

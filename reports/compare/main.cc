@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "lib/base/flags.h"
 #include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/compare/comparison.h"
@@ -38,7 +39,7 @@ void declare(CLI::App& app, options& chosen) {
                  "ratio of medians from which a difference counts; launches on a shared machine "
                  "drift by about 4 %")
       ->capture_default_str()
-      ->check(CLI::Range(1.0, 1e6));
+      ->check(flags::number_between(1, 1e6));
   app.footer("Exit status: 0 nothing regressed, 1 something regressed, 2 unusable input.");
 }
 

@@ -74,6 +74,8 @@ TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
       {{"--time_every=0"}, {"--time_every", "0"}},
       {{"--time_every=often"}, {"--time_every", "often"}},
       {{"--seed=apple"}, {"--seed", "apple"}},
+      {{"--seed=-1"}, {"--seed", "'-1' is not a whole number from 0 to 18446744073709551615"}},
+      {{"--seed=18446744073709551616"}, {"--seed", "'18446744073709551616' is not"}},
       {{"--workers_are=cats"}, {"--workers_are", "cats", "processes", "threads"}},
       {{"--pin=up"}, {"--pin", "up", "spread"}},
       {{"--out"}, {"--out"}},

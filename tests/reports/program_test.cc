@@ -82,6 +82,8 @@ TEST_F(CompareProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({base_, base_, "--frobnicate"}, {"--frobnicate"});
   expect_complaint({base_, base_, "--threshold=0.5"}, {"--threshold", "0.5"});
   expect_complaint({base_, base_, "--threshold=much"}, {"--threshold", "much"});
+  expect_complaint({base_, base_, "--threshold=nan"}, {"--threshold", "nan", "from 1 to"});
+  expect_complaint({base_, base_, "--threshold=inf"}, {"--threshold", "inf"});
   expect_complaint({base_, "/no/such.json"}, {"compare: ", "/no/such.json", "check the path"});
   expect_complaint({base_, save("x.json", std::string("{\"context\": 1}"))},
                    {"x.json", "context is 1, not an object"});

@@ -48,7 +48,8 @@ TEST(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--workers=0"}, "--workers");
   expect_complaint({"--seconds=0"}, "--seconds");
   expect_complaint({"--seconds=nan"}, "nan");
-  expect_complaint({"--seed=-1"}, "--seed");
+  expect_complaint({"--seed=-1"}, "--seed: '-1' is not a whole number from 0 to ");
+  expect_complaint({"--seed=18446744073709551616"}, "--seed: '18446744073709551616' is not");
   expect_complaint({"--kill_gap_ms=-1"}, "--kill_gap_ms");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
@@ -62,10 +63,12 @@ TEST(StressProgram, EndsWith2WhenItsOutputIsLost) {
 
 TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   const folder at;
-  const auto done = run_stress(at, {"--workers=3", "--seconds=1", "--seed=7", "--out=result.json"});
+  const auto done = run_stress(
+      at, {"--workers=3", "--seconds=1", "--seed=18446744073709551615", "--out=result.json"});
   ASSERT_EQ(done.how, exited(0)) << done.out << done.err;
   const std::string command =
-      "bazel run -c opt //stress -- --scenario=transfer --workers=3 --seconds=1 --seed=7";
+      "bazel run -c opt //stress -- --scenario=transfer --workers=3 --seconds=1 "
+      "--seed=18446744073709551615";
   EXPECT_TRUE(contains(done.out, "verdict: passed")) << done.out;
   EXPECT_TRUE(contains(done.out, command)) << done.out;
   EXPECT_FALSE(contains(done.err, "left")) << "progress, though no terminal shows it: " << done.err;
@@ -77,7 +80,7 @@ TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   EXPECT_EQ(entry.name, "Stress/scenario:transfer/workers:3");
   ASSERT_TRUE(entry.stress);
   EXPECT_EQ(entry.stress->verdict, result::verdict_kind::passed);
-  EXPECT_EQ(entry.stress->seed, 7U);
+  EXPECT_EQ(entry.stress->seed, UINT64_MAX);
   EXPECT_EQ(entry.stress->command, command);
   for (const char* name :
        {"operations", "transfers", "reads", "overlapped", "kills", "kills_in_operation"}) {

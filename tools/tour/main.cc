@@ -14,6 +14,7 @@
 #include "bench/driver.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
+#include "lib/base/flags.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/program.h"
 #include "lib/base/progress_line.h"
@@ -169,9 +170,8 @@ int parse_and_run(int argc, char** argv) {
   arguments asked;
   app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)");
   app.add_option("--seconds", asked.stress_seconds, "of the stress run (default 30)")
-      ->check(CLI::Range(1.0, 3600.0));
-  app.add_option("--seed", asked.seed, "of all that is drawn (default: drawn at random)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(shmark::flags::number_between(1, 3600));
+  shmark::flags::add_seed(app, asked.seed, "of all that is drawn (default: drawn at random)");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {

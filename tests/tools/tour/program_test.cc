@@ -48,7 +48,9 @@ TEST(TourProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint(at, "--seconds=0", "--seconds");
   expect_complaint(at, "--seconds=soon", "soon");
   expect_complaint(at, "--seconds=4000", "--seconds");
-  expect_complaint(at, "--seed=-1", "--seed");
+  expect_complaint(at, "--seconds=nan", "'nan' is not a number from 1 to 3600");
+  expect_complaint(at, "--seed=-1", "'-1' is not a whole number from 0 to 18446744073709551615");
+  expect_complaint(at, "--seed=18446744073709551616", "'18446744073709551616' is not");
   expect_complaint(at, "--out", "--out");
 }
 
