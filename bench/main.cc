@@ -92,7 +92,8 @@ void declare(CLI::App& app, arguments& to) {
                                                     {"spread", shmark::pinning::spread}};
   app.footer(footer);
   app.allow_extras();
-  app.add_option("--out,--benchmark_out", to.out, "write the result file here, as JSON");
+  app.add_option("--out,--benchmark_out", to.out, "write the result file here, as JSON")
+      ->check(shmark::flags::path());
   app.add_option("--time_every", to.how.time_every,
                  "time one operation in so many; 1 gives true maxima, and slows all (default 64)")
       ->check(CLI::Range(1U, 1U << 20));

@@ -46,7 +46,8 @@ void declare(CLI::App& app, arguments& to) {
   app.add_option("--aimed_percent", to.chosen.aimed_percent,
                  "how many kills of a hundred are aimed at a worker that holds the lock")
       ->capture_default_str();
-  app.add_option("--out", to.out, "write the result file here, as JSON");
+  app.add_option("--out", to.out, "write the result file here, as JSON")
+      ->check(shmark::flags::path());
   app.add_flag("--list", to.lists, "name the scenarios and run nothing");
   app.footer(
       "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no kill landed inside "

@@ -31,6 +31,15 @@ CLI::Validator number_between(double min, double max) {
           fmt::format("in [{} - {}]", min, max)};
 }
 
+CLI::Validator path() {
+  return {[](const std::string& text) -> std::string {
+            if (text.empty()) return "the path is empty";
+            if (!text.starts_with("--")) return "";
+            return fmt::format("'{0}' is a flag; if a path is meant, write ./{0}", text);
+          },
+          ""};
+}
+
 CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed, const std::string& what) {
   const auto accept = [&seed](const std::string& text) {
     const auto number = number_in<std::uint64_t>(text);

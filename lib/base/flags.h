@@ -16,6 +16,10 @@ namespace shmark::flags {
 // A number from `min` to `max`. CLI::Range takes NaN for one.
 [[nodiscard]] CLI::Validator number_between(double min, double max);
 
+// Something that may be the path of a file to write. Where nothing follows `--out=`, CLI11 takes
+// the next flag for its value.
+[[nodiscard]] CLI::Validator path();
+
 // Adds --seed: a number of 64 bits, in decimal. CLI11 takes a greater one for the greatest.
 CLI::Option* add_seed(CLI::App& app, std::uint64_t& seed, const std::string& what);
 

@@ -33,8 +33,10 @@ struct options {
 void declare(CLI::App& app, options& chosen) {
   app.add_option("BASELINE", chosen.baseline, "result file to compare with")->required();
   app.add_option("CANDIDATE", chosen.candidate, "result file to judge")->required();
-  app.add_option("--html", chosen.html, "also write the table as a page to this file");
-  app.add_option("--markdown", chosen.markdown, "also write it as Markdown to this file");
+  app.add_option("--html", chosen.html, "also write the table as a page to this file")
+      ->check(flags::path());
+  app.add_option("--markdown", chosen.markdown, "also write it as Markdown to this file")
+      ->check(flags::path());
   app.add_option("--threshold", chosen.threshold,
                  "ratio of medians from which a difference counts; launches on a shared machine "
                  "drift by about 4 %")

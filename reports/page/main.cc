@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/flags.h"
 #include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/page/page.h"
@@ -38,7 +39,7 @@ int parse_and_run(int argc, char** argv) {
   options chosen;
   app.add_option("RESULT", chosen.files, "result files, of shmark or of Google Benchmark")
       ->required();
-  app.add_option("--out", chosen.out, "where to write the page")->required();
+  app.add_option("--out", chosen.out, "where to write the page")->required()->check(flags::path());
   app.add_option("--title", chosen.title, "the page's heading")->capture_default_str();
   app.footer("Exit status: 0 written, 2 unusable input.");
   try {

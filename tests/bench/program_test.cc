@@ -79,6 +79,8 @@ TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
       {{"--workers_are=cats"}, {"--workers_are", "cats", "processes", "threads"}},
       {{"--pin=up"}, {"--pin", "up", "spread"}},
       {{"--out"}, {"--out"}},
+      {{"--out=", "--benchmark_list_tests"}, {"--out", "'--benchmark_list_tests' is a flag"}},
+      {{"--out", ""}, {"--out", "empty"}},
   };
   for (const auto& each : mistakes) expect_complaint(each);
 }

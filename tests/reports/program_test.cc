@@ -90,6 +90,10 @@ TEST_F(CompareProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({base_, save("e.json", std::string())}, {"e.json", "empty"});
   expect_complaint({base_, save("s.json", fixture::stress_run(verdict_kind::passed))},
                    {"s.json is of a stress run"});
+  for (const std::string option : {"--html", "--markdown"}) {
+    expect_complaint({base_, base_, option + '=', "--threshold=2"},
+                     {option, "'--threshold=2' is a flag"});
+  }
   auto debug = fixture::bench_run("a", {10});
   debug.about.build.mode = result::build_mode::debug;
   expect_complaint({base_, save("d.json", debug)}, {"d.json", "debug build"});
@@ -137,6 +141,8 @@ TEST_F(PageProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--out=x.html"}, {"RESULT is required"});
   expect_complaint({"/no/such.json", "--out=x.html"}, {"page: ", "/no/such.json"});
   expect_complaint({base_, "--out=/no/such/x.html"}, {"/no/such/x.html"});
+  expect_complaint({base_, "--out=", "--title=T"}, {"--out", "'--title=T' is a flag"});
+  expect_complaint({base_, "--out", ""}, {"--out", "empty"});
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ TEST(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--seed=-1"}, "--seed: '-1' is not a whole number from 0 to ");
   expect_complaint({"--seed=18446744073709551616"}, "--seed: '18446744073709551616' is not");
   expect_complaint({"--kill_gap_ms=-1"}, "--kill_gap_ms");
+  expect_complaint({"--out=", "--list"}, "--out: '--list' is a flag");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
 

@@ -168,7 +168,8 @@ int run(const arguments& asked, const std::string& command) {
 int parse_and_run(int argc, char** argv) {
   CLI::App app("A quick benchmark, a quick stress run, and a page that shows both.", "tour");
   arguments asked;
-  app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)");
+  app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)")
+      ->check(shmark::flags::path());
   app.add_option("--seconds", asked.stress_seconds, "of the stress run (default 30)")
       ->check(shmark::flags::number_between(1, 3600));
   shmark::flags::add_seed(app, asked.seed, "of all that is drawn (default: drawn at random)");

@@ -35,34 +35,36 @@ support::outcome run_tour(const folder& at, const std::vector<std::string>& argu
   return run_program(at, path, arguments);
 }
 
-void expect_complaint(const folder& at, const std::string& argument, const std::string& about) {
-  SCOPED_TRACE(argument);
-  support::expect_complaint(run_tour(at, {argument}), {about});
+void expect_complaint(const folder& at, const std::vector<std::string>& arguments,
+                      const std::string& about) {
+  SCOPED_TRACE(testing::PrintToString(arguments));
+  support::expect_complaint(run_tour(at, arguments), {about});
   EXPECT_FALSE(exists(at.file(usual_folder)));
 }
 
 TEST(TourProgram, EndsWith2AndAMessageOnBadInput) {
   const folder at;
-  expect_complaint(at, "--frobnicate", "--frobnicate");
-  expect_complaint(at, "frobnicate", "frobnicate");
-  expect_complaint(at, "--seconds=0", "--seconds");
-  expect_complaint(at, "--seconds=soon", "soon");
-  expect_complaint(at, "--seconds=4000", "--seconds");
-  expect_complaint(at, "--seconds=nan", "'nan' is not a number from 1 to 3600");
-  expect_complaint(at, "--seed=-1", "'-1' is not a whole number from 0 to 18446744073709551615");
-  expect_complaint(at, "--seed=18446744073709551616", "'18446744073709551616' is not");
-  expect_complaint(at, "--out", "--out");
+  expect_complaint(at, {"--frobnicate"}, "--frobnicate");
+  expect_complaint(at, {"frobnicate"}, "frobnicate");
+  expect_complaint(at, {"--seconds=0"}, "--seconds");
+  expect_complaint(at, {"--seconds=soon"}, "soon");
+  expect_complaint(at, {"--seconds=4000"}, "--seconds");
+  expect_complaint(at, {"--seconds=nan"}, "'nan' is not a number from 1 to 3600");
+  expect_complaint(at, {"--seed=-1"}, "'-1' is not a whole number from 0 to 18446744073709551615");
+  expect_complaint(at, {"--seed=18446744073709551616"}, "'18446744073709551616' is not");
+  expect_complaint(at, {"--out"}, "--out");
+  expect_complaint(at, {"--out=", "--seconds=1"}, "--out: '--seconds=1' is a flag");
 }
 
 TEST(TourProgram, SaysBeforeItMeasuresThatItsFolderCannotBeUsed) {
   const folder at;
   std::ofstream(at.file("file")) << "mine";
-  expect_complaint(at, "--out=" + at.file("file").string(), "file");
-  expect_complaint(at, "--out=file/below", "file/below");
+  expect_complaint(at, {"--out=" + at.file("file").string()}, "file");
+  expect_complaint(at, {"--out=file/below"}, "file/below");
   EXPECT_EQ(contents(at.file("file")), "mine");
   for (const std::string name : {"page.html", "bench.json", "stress.json"}) {
     create_directories(at.file("taken by " + name) / name);
-    expect_complaint(at, "--out=taken by " + name, name);
+    expect_complaint(at, {"--out=taken by " + name}, name);
   }
 }
 
