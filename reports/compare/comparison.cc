@@ -153,6 +153,16 @@ std::string shown(const series& one) {
   return one.verdict ? std::string(result::name_of(*one.verdict)) : duration_text(one.median_ns());
 }
 
+// Its failure counts: else a gate would let through what never worked.
+comparison_row row_of_new(const series& after) {
+  comparison_row row{
+      .name = after.name, .baseline = "-", .candidate = shown(after), .result = outcome::is_new};
+  if (after.failure.empty() && after.verdict != result::verdict_kind::failed) return row;
+  row.result = outcome::regressed;
+  row.note = after.failure.empty() ? "new" : "new; candidate: " + after.failure;
+  return row;
+}
+
 }  // namespace
 
 std::string_view name_of(outcome outcome) noexcept {
@@ -193,15 +203,7 @@ std::expected<comparison, refusal> compare(const named_run& baseline, const name
         baseline.name, candidate.name)});
   }
   for (const series& one : after) {
-    if (left.contains(one.name)) {
-      const bool failed = one.verdict == result::verdict_kind::failed;
-      done.rows.push_back({one.name,
-                           "-",
-                           shown(one),
-                           {},
-                           failed ? outcome::regressed : outcome::is_new,
-                           failed ? "new" : ""});
-    }
+    if (left.contains(one.name)) done.rows.push_back(row_of_new(one));
   }
   return done;
 }

@@ -12,7 +12,8 @@
 //   unchanged     otherwise.
 // With fewer repetitions the ratio alone decides, and the row says "few samples".
 // A stress scenario is regressed if it passed in the baseline and did not in the candidate; its
-// times are not compared, since faults fall where they will.
+// times are not compared, since faults fall where they will. What fails in the candidate and did
+// not in the baseline is regressed, also if the baseline does not have it.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -38,7 +39,7 @@ enum class outcome : std::uint8_t {
   unchanged,
   inconclusive,
   missing,  // in the baseline only
-  is_new,   // in the candidate only
+  is_new,   // in the candidate only, and not failed there
 };
 [[nodiscard]] std::string_view name_of(outcome outcome) noexcept;
 

@@ -111,6 +111,23 @@ TEST(Comparison, CountsABenchmarkThatNowFailsAsRegressed) {
   EXPECT_EQ(compared(bad, bad).rows[0].result, outcome::inconclusive);
 }
 
+// Nobody would see it in a gate otherwise.
+TEST(Comparison, CountsWhatIsNewAndFailsAsRegressed) {
+  const auto before = fixture::bench_run("a", {10});
+  auto after = before;
+  after.entries.push_back({.name = "fresh", .error_message = "worker 3 died"});
+  const auto failed = compared(before, after);
+  EXPECT_EQ(failed.rows.at(1).result, outcome::regressed);
+  EXPECT_EQ(failed.rows.at(1).note, "new; candidate: worker 3 died");
+
+  const auto stressed = fixture::stress_run(verdict_kind::passed);
+  auto more = stressed;
+  more.entries.push_back(fixture::stress_run(verdict_kind::failed).entries.front());
+  more.entries.back().name = "Stress/scenario:fresh";
+  EXPECT_EQ(compared(stressed, more).rows.at(1).result, outcome::regressed);
+  EXPECT_EQ(compared(stressed, more).rows.at(1).note, "new");
+}
+
 TEST(Comparison, JudgesStressRunsByTheirVerdicts) {
   const auto judged = [](verdict_kind before, verdict_kind after) {
     return compared(fixture::stress_run(before), fixture::stress_run(after)).rows.at(0).result;
