@@ -8,12 +8,14 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/flags.h"
 #include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/compare/comparison.h"
 #include "reports/compare/output.h"
+#include "reports/paths.h"
 
 namespace shmark::reports {
 namespace {
@@ -64,7 +66,15 @@ colours terminal_colours() {
   return ::isatty(STDOUT_FILENO) == 1 && !refused ? colours::on : colours::off;
 }
 
+// Before anything is read, let alone written.
+std::expected<void, error> check_outputs(const options& chosen) {
+  const std::vector read{chosen.baseline, chosen.candidate};
+  SHMARK_RETURN_IF_ERROR(check_not_read(chosen.html, read, "write page"));
+  return check_not_read(chosen.markdown, read, "write Markdown");
+}
+
 int run(const options& chosen) {
+  if (const auto usable = check_outputs(chosen); !usable) return self.complain(usable.error());
   const auto baseline = load(chosen.baseline);
   if (!baseline) return self.complain(baseline.error());
   const auto candidate = load(chosen.candidate);

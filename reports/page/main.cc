@@ -9,6 +9,7 @@
 #include "lib/base/program.h"
 #include "lib/result/result.h"
 #include "reports/page/page.h"
+#include "reports/paths.h"
 
 namespace shmark::reports {
 namespace {
@@ -22,6 +23,9 @@ struct options {
 };
 
 int run(const options& chosen) {
+  if (const auto usable = check_not_read(chosen.out, chosen.files, "write page"); !usable) {
+    return self.complain(usable.error());
+  }
   std::vector<result::run> runs;
   for (const std::string& file : chosen.files) {
     auto run = result::read(result::caller_path(file));

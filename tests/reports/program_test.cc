@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -108,6 +109,15 @@ TEST_F(CompareProgram, EndsWith2WhenAReportCannotBeWritten) {
   }
 }
 
+TEST_F(CompareProgram, DoesNotWriteOverWhatItReads) {
+  for (const std::string option : {"--html=", "--markdown="}) {
+    expect_complaint({"base.json", slow_, option + base_}, {"base.json", "give another name"});
+    expect_complaint({base_, slow_, option + "slow.json"}, {"slow.json", "give another name"});
+  }
+  EXPECT_TRUE(result::read(base_));
+  EXPECT_TRUE(result::read(slow_));
+}
+
 TEST_F(CompareProgram, EndsWith2WhenItsTableCannotBePrinted) {
   const auto done = run_program(at_, path_, {base_, base_}, "/dev/full");
   EXPECT_EQ(done.how, exited(2)) << "a gate must not pass on output that nobody saw";
@@ -128,6 +138,12 @@ TEST_F(PageProgram, WritesAPageOfAllFilesAndPrintsItsPath) {
   const auto text = contents(at_.file("p.html"));
   EXPECT_TRUE(contains(text, "<h1>All &amp; more</h1>"));
   EXPECT_TRUE(contains(text, "badge passed"));
+}
+
+TEST_F(PageProgram, DoesNotWriteOverWhatItReads) {
+  std::filesystem::create_symlink(slow_, at_.file("link.json"));
+  expect_complaint({base_, slow_, "--out=link.json"}, {"link.json", "give another name"});
+  EXPECT_TRUE(result::read(slow_));
 }
 
 TEST_F(PageProgram, EndsWith2WhenItsPathCannotBePrinted) {
