@@ -2,7 +2,7 @@
 
 #include <fmt/core.h>
 
-#include <cmath>
+#include <algorithm>
 #include <cstddef>
 
 namespace shmark::reports {
@@ -15,13 +15,11 @@ bool is_control(char byte) {
 
 }  // namespace
 
-std::string count(double number) {
-  std::string digits = fmt::format("{:.0f}", std::abs(number));
-  constexpr std::ptrdiff_t group = 3;
-  for (auto at = std::ssize(digits) - group; at > 0; at -= group) {
-    digits.insert(static_cast<std::size_t>(at), 1, ',');
-  }
-  return number <= -0.5 ? '-' + digits : digits;
+std::string short_commit(std::string_view commit) {
+  constexpr std::size_t enough = 12;
+  const auto plus = commit.find('+');
+  std::string text(commit.substr(0, std::min(plus, enough)));
+  return plus == std::string_view::npos ? text : text + " with uncommitted changes";
 }
 
 std::string percent(double share) { return fmt::format("{:.1f} %", share * 100); }

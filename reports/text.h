@@ -1,5 +1,5 @@
-// How reports write foreign text, counts, shares and ratios. What was measured is written by
-// lib/measure/figures.h.
+// How reports write foreign text, commits, shares and ratios. What was measured or counted is
+// written by lib/measure/figures.h.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -9,8 +9,8 @@
 
 namespace shmark::reports {
 
-// "1,840"; fractions are rounded.
-[[nodiscard]] std::string count(double number);
+// "0123456789ab", or "0123456789ab with uncommitted changes", of a result file's commit.
+[[nodiscard]] std::string short_commit(std::string_view commit);
 
 // "92.5 %".
 [[nodiscard]] std::string percent(double share);

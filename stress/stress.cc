@@ -33,13 +33,6 @@ const scenario* find(std::string_view name) noexcept {
 
 double number(std::uint64_t n) noexcept { return static_cast<double>(n); }
 
-// "21,034".
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (auto at = text.size(); at > 3;) text.insert(at -= 3, ",");
-  return text;
-}
-
 // Why the verdict is what it is, where that does not go without saying.
 std::string_view reason(const outcome& done) {
   switch (done.verdict()) {
@@ -110,7 +103,7 @@ std::string summary(const options& chosen, const outcome& done) {
       fmt::format("{}: {} worker{} for {:.1f} s, seed {}\n", chosen.scenario, chosen.workers,
                   chosen.workers == 1 ? "" : "s", done.elapsed_s, chosen.seed);
   const auto line = [&text](std::string_view what, std::uint64_t count) {
-    text += fmt::format("  {:<36}{:>14}\n", what, grouped(count));
+    text += fmt::format("  {:<36}{:>14}\n", what, count_text(number(count)));
   };
   line("workers killed", seen.kills);
   line("  inside an operation", seen.kills_in_operation);
@@ -129,7 +122,8 @@ std::string summary(const options& chosen, const outcome& done) {
     text += fmt::format("  from a holder's kill to the next lock: p50 {}, p99 {}, max {} (of {})\n",
                         duration_text(number(done.recovery.quantile(0.5))),
                         duration_text(number(done.recovery.quantile(0.99))),
-                        duration_text(number(done.recovery.max())), grouped(done.recovery.total()));
+                        duration_text(number(done.recovery.max())),
+                        count_text(number(done.recovery.total())));
   }
   for (const auto& finding : done.findings) text += fmt::format("found: {}\n", finding);
   text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), reason(done));

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -56,6 +57,15 @@ std::string bytes_text(double count) {
   static constexpr std::array<unit, 3> units{
       {{1024, "KiB"}, {1024.0 * 1024, "MiB"}, {1024.0 * 1024 * 1024, "GiB"}}};
   return in_units(count, units);
+}
+
+std::string count_text(double number) {
+  std::string digits = fmt::format("{:.0f}", std::abs(number));
+  constexpr std::ptrdiff_t group = 3;
+  for (auto at = std::ssize(digits) - group; at > 0; at -= group) {
+    digits.insert(static_cast<std::size_t>(at), 1, ',');
+  }
+  return number <= -0.5 ? '-' + digits : digits;
 }
 
 }  // namespace shmark

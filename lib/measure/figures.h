@@ -1,4 +1,5 @@
-// Measured numbers as people read them: three significant digits and the unit that suits.
+// Numbers as people read them: what was measured in three significant digits and the unit that
+// suits, what was counted in full.
 //
 // Thread safety: pure functions.
 #pragma once
@@ -18,5 +19,8 @@ namespace shmark {
 
 // "512 B", "64.0 KiB".
 [[nodiscard]] std::string bytes_text(double count);
+
+// "1,840"; fractions are rounded.
+[[nodiscard]] std::string count_text(double number);
 
 }  // namespace shmark

@@ -24,10 +24,7 @@ string facts_of(const result::context& about, string_view separator) {
     add(fmt::format("{} processors", about.num_cpus));
     return facts;
   }
-  constexpr std::size_t enough_of_a_hash = 12;
-  const std::size_t plus = about.commit.find('+');
-  add("commit " + about.commit.substr(0, std::min(plus, enough_of_a_hash)) +
-      (plus == string::npos ? "" : about.commit.substr(plus)));
+  add("commit " + short_commit(about.commit));
   add(fmt::format("{} {}", about.build.compiler, name_of(about.build.mode)));
   add(fmt::format("{}, {} cores", about.machine.cpu, about.machine.cores));
   return facts;

@@ -11,21 +11,6 @@
 namespace shmark::reports {
 namespace {
 
-using all_series = std::vector<const series*>;
-
-template <class... Pairs>
-all_series where(const all_series& from, const Pairs&... wanted) {
-  all_series found;
-  std::ranges::copy_if(from, std::back_inserter(found), [&](const series* one) {
-    return ((one->parts[wanted.first] == wanted.second) && ...);
-  });
-  return found;
-}
-
-std::pair<std::string_view, std::string> argument(std::string_view name, const std::string& value) {
-  return {name, value};
-}
-
 // Where the shortest bar would vanish: dots on a logarithmic axis, which has no zero for bars to
 // begin at.
 void show_all_sizes(chart& bars) {
@@ -46,7 +31,7 @@ chart codec_chart(const all_series& codecs, const std::string& shape, bool of_by
   for (const std::string& op : values_of(codecs, "op")) {
     chart_series bars{.name = op, .look = look++, .line = false};
     for (std::size_t i = 0; i < names.size(); ++i) {
-      const auto found = where(codecs, argument("codec", names[i]), argument("op", op));
+      const auto found = where(where(codecs, "codec", names[i]), "op", op);
       if (found.empty()) continue;
       const series& one = *found.front();
       const auto size = one.median_of("bytes");
@@ -72,7 +57,7 @@ table codec_time_table(const all_series& codecs, const std::string& shape) {
   for (const std::string& codec : values_of(codecs, "codec")) {
     std::vector<std::string> row{codec};
     for (const std::string& op : ops) {
-      const auto found = where(codecs, argument("codec", codec), argument("op", op));
+      const auto found = where(where(codecs, "codec", codec), "op", op);
       row.push_back(found.empty() ? "" : duration_utf8(found.front()->median_ns()));
     }
     numbers.rows.push_back(std::move(row));
@@ -114,7 +99,7 @@ enum class cache_value : std::uint8_t { hit_rate, time };
 chart_series measured(const all_series& caches, int procs, int look, cache_value value, int cores) {
   const bool rates = value == cache_value::hit_rate;
   chart_series points{.name = workers(procs, cores), .look = look, .line = !rates};
-  for (const series* one : where(caches, argument("procs", std::to_string(procs)))) {
+  for (const series* one : where(caches, "procs", std::to_string(procs))) {
     const double x = std::log10(1.0 + one->parts.number("write_percent").value_or(0));
     if (!rates) {
       points.points.push_back({x, one->median_ns(), one->min_ns(), one->max_ns()});
@@ -163,8 +148,8 @@ table cache_table(const all_series& caches, const std::string& payload, cache_va
   for (const int writes : numbers_of(caches, "write_percent")) {
     std::vector<std::string> row{fmt::format("{} %", writes)};
     for (const int procs : all_procs) {
-      const auto found = where(caches, argument("write_percent", std::to_string(writes)),
-                               argument("procs", std::to_string(procs)));
+      const auto found = where(where(caches, "write_percent", std::to_string(writes)), "procs",
+                               std::to_string(procs));
       const series* one = found.empty() ? nullptr : found.front();
       const auto hits = one == nullptr ? std::nullopt : one->median_of("hit_rate");
       if (rates && hits) {
@@ -224,7 +209,7 @@ void add_codecs(document& to, const page_run& run) {
   to.begin_grid(static_cast<int>(std::min<std::size_t>(shapes.size(), 3)));
   for (const bool of_bytes : {false, true}) {
     for (const std::string& shape : shapes) {
-      const auto of_shape = where(codecs, argument("shape", shape));
+      const auto of_shape = where(codecs, "shape", shape);
       const chart shown = codec_chart(of_shape, shape, of_bytes);
       if (shown.series.empty()) continue;
       to.add_chart(shown,
@@ -249,7 +234,7 @@ void add_caches(document& to, const page_run& run) {
   to.begin_grid(payloads.size() > 1 ? 2 : 1);
   for (const cache_value value : {cache_value::hit_rate, cache_value::time}) {
     for (const std::string& payload : payloads) {
-      const auto chosen = where(caches, argument("payload", payload));
+      const auto chosen = where(caches, "payload", payload);
       const chart shown = cache_chart(chosen, payload, value, run.cores);
       if (shown.series.empty()) continue;
       to.add_chart(shown, cache_table(chosen, payload, value));

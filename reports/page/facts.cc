@@ -16,13 +16,6 @@ using std::string;
 
 string cores_text(int cores) { return fmt::format("{} {}", cores, cores == 1 ? "core" : "cores"); }
 
-string short_commit(const string& commit) {
-  constexpr std::size_t enough = 12;
-  const std::size_t plus = commit.find('+');
-  return commit.substr(0, std::min(plus, enough)) +
-         (plus == string::npos ? "" : " with uncommitted changes");
-}
-
 string build_text(const result::build_info& build) {
   string text = fmt::format("{}, {}", build.compiler, name_of(build.mode));
   if (build.sanitizer != result::sanitizer_kind::none) {
@@ -188,8 +181,8 @@ void add_survival(std::span<const page_run> runs, std::vector<highlight>& all) {
   if (!any) return;
   string words = "workers killed; ";
   words += passed ? "nothing was lost, torn, stuck or leaked" : "the verdict is not a pass";
-  if (!passed && damage > 0) words += fmt::format(", damage found {} times", count(damage));
-  all.push_back({count(kills), words});
+  if (!passed && damage > 0) words += fmt::format(", damage found {} times", count_text(damage));
+  all.push_back({count_text(kills), words});
 }
 
 // Facts: one row for each, one column for each run.

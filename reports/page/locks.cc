@@ -11,15 +11,6 @@
 namespace shmark::reports {
 namespace {
 
-using all_series = std::vector<const series*>;
-
-all_series where(const all_series& from, std::string_view argument, std::string_view value) {
-  all_series found;
-  std::ranges::copy_if(from, std::back_inserter(found),
-                       [&](const series* one) { return one->parts[argument] == value; });
-  return found;
-}
-
 const series* find(const all_series& from, std::string_view lock, int procs) {
   const auto found = std::ranges::find_if(from, [&](const series* one) {
     return one->parts["lock"] == lock && one->parts.number("procs") == procs;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <ranges>
 #include <set>
 
@@ -43,8 +44,14 @@ int looks::of(std::string_view subject) {
   return known_.emplace(subject, static_cast<int>(known_.size())).first->second;
 }
 
-std::vector<std::string> values_of(const std::vector<const series*>& all,
-                                   std::string_view argument) {
+all_series where(const all_series& from, std::string_view argument, std::string_view value) {
+  all_series found;
+  std::ranges::copy_if(from, std::back_inserter(found),
+                       [&](const series* one) { return one->parts[argument] == value; });
+  return found;
+}
+
+std::vector<std::string> values_of(const all_series& all, std::string_view argument) {
   std::vector<std::string> values;
   for (const series* one : all) {
     const std::string value(one->parts[argument]);
@@ -53,7 +60,7 @@ std::vector<std::string> values_of(const std::vector<const series*>& all,
   return values;
 }
 
-std::vector<int> numbers_of(const std::vector<const series*>& all, std::string_view argument) {
+std::vector<int> numbers_of(const all_series& all, std::string_view argument) {
   std::set<int> numbers;
   for (const series* one : all) {
     if (const auto number = one->parts.number(argument)) numbers.insert(*number);
@@ -85,8 +92,8 @@ part part_of(const series& one) {
   return family == "Limit" ? part::limit : part::other;
 }
 
-std::vector<const series*> of_part(const page_run& run, part wanted) {
-  std::vector<const series*> found;
+all_series of_part(const page_run& run, part wanted) {
+  all_series found;
   for (const series& one : run.all) {
     const bool shown = !one.entries.empty() || one.verdict;
     if (shown && part_of(one) == wanted) found.push_back(&one);

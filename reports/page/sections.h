@@ -33,13 +33,17 @@ class looks {
   std::map<std::string, int, std::less<>> known_{};
 };
 
+using all_series = std::vector<const series*>;
+
+// Those whose argument has this value.
+[[nodiscard]] all_series where(const all_series& from, std::string_view argument,
+                               std::string_view value);
+
 // Values of one argument in order of first appearance.
-[[nodiscard]] std::vector<std::string> values_of(const std::vector<const series*>& all,
-                                                 std::string_view argument);
+[[nodiscard]] std::vector<std::string> values_of(const all_series& all, std::string_view argument);
 
 // Those numbers that an argument has, rising.
-[[nodiscard]] std::vector<int> numbers_of(const std::vector<const series*>& all,
-                                          std::string_view argument);
+[[nodiscard]] std::vector<int> numbers_of(const all_series& all, std::string_view argument);
 
 // "1 worker", "4 workers", "8 workers (on 2 cores)".
 [[nodiscard]] std::string workers(int count, int cores);
@@ -47,7 +51,7 @@ class looks {
 // Series of which parts of the page, by name. A series without a single valid time is of none.
 enum class part : std::uint8_t { lock, codec, cache, limit, stress, other };
 [[nodiscard]] part part_of(const series& one);
-[[nodiscard]] std::vector<const series*> of_part(const page_run& run, part wanted);
+[[nodiscard]] all_series of_part(const page_run& run, part wanted);
 
 [[nodiscard]] double operations_per_s(const series& one);
 

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/measure/figures.h"
 #include "reports/page/sections.h"
 #include "reports/text.h"
 
@@ -77,7 +78,7 @@ std::string badge(verdict_kind verdict) {
 
 void add_number(document& to, std::string_view style, double value, std::string_view words) {
   to.add_html(fmt::format("<div class=\"number {}\"><dt>{}</dt><dd>{}</dd></div>\n", style,
-                          escape_html(words), count(value)));
+                          escape_html(words), count_text(value)));
 }
 
 void add_numbers(document& to, const series& one, std::span<const known_count> wanted,

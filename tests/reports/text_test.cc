@@ -5,11 +5,13 @@
 namespace shmark::reports {
 namespace {
 
-TEST(Text, WritesCountsSharesAndRatios) {
-  EXPECT_EQ(count(0), "0");
-  EXPECT_EQ(count(999), "999");
-  EXPECT_EQ(count(1840), "1,840");
-  EXPECT_EQ(count(-1234567), "-1,234,567");
+TEST(Text, ShortensCommits) {
+  EXPECT_EQ(short_commit("0123456789abcdef"), "0123456789ab");
+  EXPECT_EQ(short_commit("0123456789abcdef+dirty"), "0123456789ab with uncommitted changes");
+  EXPECT_EQ(short_commit("unknown"), "unknown");
+}
+
+TEST(Text, WritesSharesAndRatios) {
   EXPECT_EQ(percent(0.9249), "92.5 %");
   EXPECT_EQ(ratio(1.041), "1.04");
   EXPECT_EQ(ratio(123.4), "123");

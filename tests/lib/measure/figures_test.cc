@@ -31,5 +31,12 @@ TEST(Figures, AreRatesAndSizesLikewise) {
   EXPECT_EQ(bytes_text(65536), "64.0 KiB");
 }
 
+TEST(Figures, AreCountsInFull) {
+  EXPECT_EQ(count_text(0), "0");
+  EXPECT_EQ(count_text(999), "999");
+  EXPECT_EQ(count_text(1840), "1,840");
+  EXPECT_EQ(count_text(-1234567), "-1,234,567");
+}
+
 }  // namespace
 }  // namespace shmark
