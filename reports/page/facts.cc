@@ -162,27 +162,28 @@ void add_contention(std::span<const page_run> runs, std::vector<highlight>& all)
                  fmt::format("through one exclusive robust_rw under {}", workers(most, 0))});
 }
 
-void add_survival(std::span<const page_run> runs, std::vector<highlight>& all) {
-  double kills = 0;
+// Of all verdicts of one part of the page: how often somebody died, and what came of it.
+void add_survival(std::span<const page_run> runs, part of, const char* deaths, const string& who,
+                  std::vector<highlight>& all) {
+  double died = 0;
   double damage = 0;
   bool any = false;
   bool passed = true;
   for (const page_run& run : runs) {
-    for (const series& one : run.all) {
-      if (!one.verdict) continue;
+    for (const series* one : of_part(run, of)) {
       any = true;
-      passed = passed && *one.verdict == result::verdict_kind::passed;
-      kills += one.sum_of("kills").value_or(0);
-      for (const char* counter : {"lost", "torn", "stuck", "leaked"}) {
-        damage += one.sum_of(counter).value_or(0);
+      passed = passed && *one->verdict == result::verdict_kind::passed;
+      died += one->sum_of(deaths).value_or(0);
+      for (const char* counter : {"lost", "torn", "stuck", "leaked", "broken"}) {
+        damage += one->sum_of(counter).value_or(0);
       }
     }
   }
   if (!any) return;
-  string words = "workers killed; ";
+  string words = who + "; ";
   words += passed ? "nothing was lost, torn, stuck or leaked" : "the verdict is not a pass";
   if (!passed && damage > 0) words += fmt::format(", damage found {} times", count_text(damage));
-  all.push_back({count_text(kills), words});
+  all.push_back({count_text(died), words});
 }
 
 // Facts: one row for each, one column for each run.
@@ -297,7 +298,9 @@ void add_warnings(document& to, std::span<const page_run> runs) {
 
 void add_highlights(document& to, std::span<const page_run> runs) {
   std::vector<highlight> all;
-  add_survival(runs, all);
+  add_survival(runs, part::stress, "kills", "workers killed", all);
+  add_survival(runs, part::explored, "deaths",
+               "deaths and stops of a process at an instruction of an operation", all);
   // Of several runs, which would it be?
   const auto timed = std::ranges::count_if(
       runs, [](const page_run& run) { return run.run->about.kind != result::run_kind::stress; });

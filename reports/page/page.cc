@@ -79,7 +79,7 @@ std::string workers(int count, int cores) {
 part part_of(const series& one) {
   const auto has = [&](auto... arguments) { return (!one.parts[arguments].empty() && ...); };
   const std::string& family = one.parts.family;
-  if (one.verdict) return part::stress;
+  if (one.verdict) return family == "Explore" ? part::explored : part::stress;
   if (one.entries.empty()) return part::other;
   if (family == "Lock" && has("lock", "mode") && one.parts.number("procs").value_or(0) > 0) {
     return part::lock;
@@ -115,7 +115,10 @@ std::string page(std::span<const result::run> runs, std::string_view title) {
   add_warnings(out, all);
   add_highlights(out, all);
   looks looks;
-  for (const page_run& run : all) add_stress(out, run);
+  for (const page_run& run : all) {
+    add_stress(out, run);
+    add_explored(out, run);
+  }
   for (const page_run& run : all) {
     add_locks(out, run, looks);
     add_caches(out, run);

@@ -49,7 +49,16 @@ using all_series = std::vector<const series*>;
 [[nodiscard]] std::string workers(int count, int cores);
 
 // Series of which parts of the page, by name. A series without a single valid time is of none.
-enum class part : std::uint8_t { lock, codec, cache, limit, stress, other };
+enum class part : std::uint8_t {
+  lock,
+  spread,  // workers on one lock, and on several: the same lock as in `lock`, another experiment
+  codec,
+  cache,
+  limit,
+  stress,
+  explored,
+  other,
+};
 [[nodiscard]] part part_of(const series& one);
 [[nodiscard]] all_series of_part(const page_run& run, part wanted);
 
@@ -64,6 +73,7 @@ void add_codecs(document& to, const page_run& run);
 void add_limits(document& to, const page_run& run);
 void add_others(document& to, const page_run& run);
 void add_stress(document& to, const page_run& run);
+void add_explored(document& to, const page_run& run);
 void add_facts(document& to, std::span<const page_run> runs);
 
 }  // namespace shmark::reports

@@ -1,4 +1,4 @@
-// Verdicts of stress runs.
+// Verdicts of stress runs, and what was explored.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -94,6 +94,9 @@ void add_numbers(document& to, const series& one, std::span<const known_count> w
 
 std::string heading_of(const series& one) {
   const std::string_view scenario = one.parts["scenario"];
+  if (one.parts.family == "Explore") {
+    return fmt::format("{}, {}", one.parts["operation"], one.parts["fault"]);
+  }
   if (scenario.empty()) return one.name;
   std::string heading(scenario);
   for (const auto& [argument, value] : one.parts.arguments) {
@@ -146,22 +149,66 @@ void add_panel(document& to, const page_run& run, const series& one) {
   to.add_html("</article>\n");
 }
 
+// "2 torn, 1 leaked".
+std::string found_in(const series& one) {
+  std::string found;
+  for (const char* kind : {"stuck", "lost", "torn", "leaked", "broken"}) {
+    const double times = one.sum_of(kind).value_or(0);
+    if (times == 0) continue;
+    found += fmt::format("{}{} {}", found.empty() ? "" : ", ", count_text(times), kind);
+  }
+  return found.empty() ? "nothing" : found;
+}
+
+table explored_table(const all_series& all) {
+  table numbers{.caption = "Where a process was killed or stopped, and what peers found after it",
+                .head = {"operation", "fault"}};
+  constexpr known_count columns[] = {
+      {"points", "instructions"},    {"states", "distinct crash states"},
+      {"deaths", "deaths or stops"}, {"outcomes_old", "old value"},
+      {"outcomes_new", "new value"}, {"outcomes_told", "told of a death"},
+      {"missed", "missed"}};
+  for (const auto& column : columns) numbers.head.emplace_back(column.words);
+  numbers.head.insert(numbers.head.end(), {"found", "verdict"});
+  for (const series* one : all) {
+    std::vector<std::string> row{std::string(one->parts["operation"]),
+                                 std::string(one->parts["fault"])};
+    for (const auto& column : columns) {
+      const auto value = one->sum_of(column.counter);
+      row.push_back(value ? count_text(*value) : "");
+    }
+    row.push_back(found_in(*one));
+    row.emplace_back(name_of(*one->verdict));
+    numbers.rows.push_back(std::move(row));
+  }
+  return numbers;
+}
+
 }  // namespace
 
 void add_stress(document& to, const page_run& run) {
-  bool begun = false;
-  for (const series& one : run.all) {
-    if (!one.verdict) continue;
-    if (!begun) {
-      to.begin_section(
-          run.prefix + "Stress",
-          "Workers are killed at random moments while they change shared state, and new "
-          "ones take over. Checkers then look for what must never be.");
-    }
-    begun = true;
-    add_panel(to, run, one);
+  const auto all = of_part(run, part::stress);
+  if (all.empty()) return;
+  to.begin_section(run.prefix + "Stress",
+                   "Workers are killed at random moments while they change shared state, and new "
+                   "ones take over. Checkers then look for what must never be.");
+  for (const series* one : all) add_panel(to, run, *one);
+  to.end_section();
+}
+
+void add_explored(document& to, const page_run& run) {
+  const auto all = of_part(run, part::explored);
+  if (all.empty()) return;
+  to.begin_section(
+      run.prefix + "Explored",
+      "A process is killed, or stopped, at every instruction of one operation, once in "
+      "each distinct state that a death there leaves behind. Peers that come after it "
+      "must get what they ask for, and see the old value or the new one.");
+  to.add_table(explored_table(all));
+  for (const series* one : all) {
+    if (one->verdict != verdict_kind::passed) add_panel(to, run, *one);
   }
-  if (begun) to.end_section();
+  to.end_section();
 }
 
 }  // namespace shmark::reports

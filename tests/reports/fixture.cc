@@ -4,6 +4,8 @@
 
 namespace shmark::fixture {
 
+using result::verdict_kind;
+
 result::context context(result::run_kind kind) {
   return {.date = "2030-01-02T03:04:05+00:00",
           .host_name = "host",
@@ -93,6 +95,32 @@ result::run stress_run(result::verdict_kind verdict) {
           .seed = 7,
           .command = "bazel run -c opt //stress -- --scenario=transfer --workers=8 --seed=7"}};
   return {context(result::run_kind::stress), {entry}};
+}
+
+result::run explorer_run() {
+  result::run run{context(result::run_kind::stress), {}};
+  const auto add = [&](const std::string& operation, const std::string& fault,
+                       const std::map<std::string, double, std::less<>>& counters) {
+    const auto name = "Explore/operation:" + operation + "/fault:" + fault;
+    run.entries.push_back({.name = name,
+                           .run_name = name,
+                           .iterations = 250,
+                           .real_time = 4e6,
+                           .counters = counters,
+                           .stress = result::stress_outcome{
+                               .verdict = verdict_kind::passed,
+                               .command = "bazel run -c opt //stress/explorer -- --operation=" +
+                                          operation + " --" + fault}});
+  };
+  const std::map<std::string, double, std::less<>> seen{
+      {"points", 1290}, {"states", 251},      {"deaths", 250},       {"asleep", 3},
+      {"missed", 1},    {"outcomes_old", 97}, {"outcomes_new", 153}, {"outcomes_told", 140},
+      {"stuck", 0},     {"lost", 0},          {"torn", 0},           {"leaked", 0},
+      {"broken", 0}};
+  add("exclusive", "kill", seen);
+  add("write", "kill", seen);
+  add("write", "stop", seen);
+  return run;
 }
 
 std::string save(const support::folder& at, const std::string& name, const result::run& run) {

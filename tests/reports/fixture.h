@@ -24,6 +24,9 @@ namespace shmark::fixture {
 
 [[nodiscard]] result::run stress_run(result::verdict_kind verdict);
 
+// A run of the explorer: two operations, two faults, three entries.
+[[nodiscard]] result::run explorer_run();
+
 // Writes it into the folder and returns its path.
 std::string save(const support::folder& at, const std::string& name, const result::run& run);
 std::string save(const support::folder& at, const std::string& name, const std::string& text);

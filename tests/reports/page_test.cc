@@ -156,6 +156,39 @@ TEST(Page, ShowsAStressRunsVerdictNumbersAndHowToRepeatIt) {
   EXPECT_TRUE(contains(page_of(lossy), "<div class=\"number bad\"><dt>lost</dt><dd>3</dd>"));
 }
 
+TEST(Page, ShowsWhatWasExploredAsOneTable) {
+  auto run = fixture::explorer_run();
+  auto text = page_of(run);
+  EXPECT_EQ(count_of(text, "<article"), 0u) << "a card for each says less";
+  EXPECT_TRUE(contains(text, "<h2>Explored</h2>"));
+  EXPECT_TRUE(contains(text,
+                       "<tr><th scope=\"row\">write</th><td>stop</td><td>1,290</td><td>251</td>"
+                       "<td>250</td><td>97</td><td>153</td><td>140</td><td>1</td><td>nothing</td>"))
+      << text.substr(0, text.find("<script"));
+  EXPECT_EQ(count_of(text, "<td>nothing</td>"), 3u);
+  EXPECT_TRUE(contains(text,
+                       "<div><dt>deaths and stops of a process at an instruction of an "
+                       "operation; nothing was"));
+}
+
+TEST(Page, SaysWhatWasFoundWhereItWasExploredAndHowToRepeatIt) {
+  auto run = fixture::explorer_run();
+  auto& bad = run.entries[1];
+  bad.counters["torn"] = 2;
+  bad.counters["leaked"] = 1;
+  bad.stress->verdict = verdict_kind::failed;
+  bad.stress->findings = {"write, killed at <7>: torn"};
+  run.entries[2].stress->verdict = verdict_kind::undecided;
+  const auto text = page_of(run);
+  EXPECT_TRUE(contains(text, "<td>2 torn, 1 leaked</td><td>failed</td>"));
+  EXPECT_TRUE(contains(text, "<td>nothing</td><td>undecided</td>"));
+  EXPECT_TRUE(contains(text, "<td>nothing</td><td>passed</td>"));
+  EXPECT_TRUE(contains(text, "<li>write, killed at &lt;7&gt;: torn</li>"));
+  EXPECT_TRUE(contains(text, "//stress/explorer -- --operation=write --kill</code>"));
+  EXPECT_EQ(count_of(text, "--operation="), 2u) << "of what passed there is nothing to repeat";
+  EXPECT_TRUE(contains(text, "the verdict is not a pass"));
+}
+
 TEST(Page, SaysWhatAStressRunsCheckersFound) {
   auto run = fixture::stress_run(verdict_kind::failed);
   EXPECT_FALSE(contains(page_of(run), "What was found"));
@@ -258,6 +291,8 @@ run hostile_run(const std::string& text) {
   stress.error_message = text;
   stress.stress->command = text;
   stress.stress->findings = {text};
+  run.entries.push_back(stress);
+  stress.name = "Explore/operation:" + text + "/fault:" + text;
   run.entries.push_back(stress);
   for (const char* begin : {"Lock/mode:exclusive/procs:1/lock:", "Lock/lock:x/procs:1/mode:",
                             "Codec/shape:flat/op:encode/codec:", "Codec/codec:x/op:encode/shape:",
