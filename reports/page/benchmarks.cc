@@ -11,13 +11,6 @@
 namespace shmark::reports {
 namespace {
 
-// Where the shortest bar would vanish: dots on a logarithmic axis, which has no zero for bars to
-// begin at.
-void show_all_sizes(chart& bars) {
-  bars.x.logarithmic = needs_logarithm(bars.series, true);
-  if (bars.x.logarithmic) bars.kind = chart_kind::dots;
-}
-
 // Codecs.
 
 chart codec_chart(const all_series& codecs, const std::string& shape, bool of_bytes) {

@@ -1,4 +1,4 @@
-// Throughput and durations of locks.
+// Throughput and durations of locks, and what sharing one costs.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -248,6 +248,45 @@ void add_durations(document& to, const all_series& locks, int cores, looks& look
   to.end_grid();
 }
 
+// Bars for each number of locks, a row for each kind of lock.
+chart spread_chart(const all_series& locks, std::string title) {
+  chart shown{.kind = chart_kind::bars,
+              .title = std::move(title),
+              .x = {.label = "operations per second", .shows = quantity::rate},
+              .y = {.label = "", .categories = values_of(locks, "lock")}};
+  for (const int count : numbers_of(locks, "locks")) {
+    const auto name = count == 1 ? "all on 1 lock" : fmt::format("spread over {} locks", count);
+    chart_series bars{.name = name, .look = static_cast<int>(shown.series.size()), .line = false};
+    const auto of_count = where(locks, "locks", std::to_string(count));
+    for (std::size_t i = 0; i < shown.y.categories.size(); ++i) {
+      for (const series* one : where(of_count, "lock", shown.y.categories[i])) {
+        bars.points.push_back({operations_per_s(*one), static_cast<double>(i),
+                               one->min_of("ops_per_s"), one->max_of("ops_per_s")});
+      }
+    }
+    shown.series.push_back(std::move(bars));
+  }
+  show_all_sizes(shown);
+  return shown;
+}
+
+table spread_table(const all_series& locks) {
+  table numbers{.caption = "Operations per second of all workers together", .head = {"lock"}};
+  const auto counts = numbers_of(locks, "locks");
+  for (const int count : counts) {
+    numbers.head.push_back(count == 1 ? "1 lock" : fmt::format("{} locks", count));
+  }
+  for (const std::string& lock : values_of(locks, "lock")) {
+    std::vector<std::string> row{lock};
+    for (const int count : counts) {
+      const auto found = where(where(locks, "lock", lock), "locks", std::to_string(count));
+      row.push_back(found.empty() ? "" : rate_text(operations_per_s(*found.front())));
+    }
+    numbers.rows.push_back(std::move(row));
+  }
+  return numbers;
+}
+
 }  // namespace
 
 void add_locks(document& to, const page_run& run, looks& looks) {
@@ -259,6 +298,27 @@ void add_locks(document& to, const page_run& run, looks& looks) {
                    "chart takes it out.");
   add_throughput(to, locks, run.cores, looks);
   add_durations(to, locks, run.cores, looks);
+  to.end_section();
+}
+
+void add_spread(document& to, const page_run& run) {
+  const auto all = of_part(run, part::spread);
+  if (all.empty()) return;
+  to.begin_section(
+      run.prefix + "One lock or several",
+      "The same workers, all on one lock or each on one of several that are of one "
+      "kind. What several gain is what workers cost each other by sharing a lock; the "
+      "rest is the lock's own cost, and the machine's. Both were measured next to each "
+      "other, and the first repeats what is shown above for as many workers.");
+  for (const std::string& mode : values_of(all, "mode")) {
+    const auto of_mode = where(all, "mode", mode);
+    for (const int procs : numbers_of(of_mode, "procs")) {
+      const auto chosen = where(of_mode, "procs", std::to_string(procs));
+      to.add_chart(spread_chart(chosen, fmt::format("Workers on one lock and on several, {}, {}",
+                                                    mode, workers(procs, run.cores))),
+                   spread_table(chosen));
+    }
+  }
   to.end_section();
 }
 

@@ -82,7 +82,7 @@ part part_of(const series& one) {
   if (one.verdict) return family == "Explore" ? part::explored : part::stress;
   if (one.entries.empty()) return part::other;
   if (family == "Lock" && has("lock", "mode") && one.parts.number("procs").value_or(0) > 0) {
-    return part::lock;
+    return has("locks") ? part::spread : part::lock;
   }
   if (family == "Codec" && has("codec", "shape", "op")) return part::codec;
   if (family == "Cache" && has("payload") && one.parts.number("write_percent") &&
@@ -99,6 +99,11 @@ all_series of_part(const page_run& run, part wanted) {
     if (shown && part_of(one) == wanted) found.push_back(&one);
   }
   return found;
+}
+
+void show_all_sizes(chart& bars) {
+  bars.x.logarithmic = needs_logarithm(bars.series, true);
+  if (bars.x.logarithmic) bars.kind = chart_kind::dots;
 }
 
 double operations_per_s(const series& one) {
@@ -121,6 +126,7 @@ std::string page(std::span<const result::run> runs, std::string_view title) {
   }
   for (const page_run& run : all) {
     add_locks(out, run, looks);
+    add_spread(out, run);
     add_caches(out, run);
     add_codecs(out, run);
     add_limits(out, run);

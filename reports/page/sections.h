@@ -64,10 +64,15 @@ enum class part : std::uint8_t {
 
 [[nodiscard]] double operations_per_s(const series& one);
 
+// Bars become dots on a logarithmic axis, which has no zero for bars to begin at, where the
+// shortest one would vanish.
+void show_all_sizes(chart& bars);
+
 void add_header(document& to, std::span<const page_run> runs, std::string_view title);
 void add_warnings(document& to, std::span<const page_run> runs);
 void add_highlights(document& to, std::span<const page_run> runs);
 void add_locks(document& to, const page_run& run, looks& looks);
+void add_spread(document& to, const page_run& run);
 void add_caches(document& to, const page_run& run);
 void add_codecs(document& to, const page_run& run);
 void add_limits(document& to, const page_run& run);

@@ -62,6 +62,10 @@ result::run full_bench_run() {
     add(std::string("Lock/lock:sysv_semaphore/mode:shared/procs:") + procs, 700,
         {{"ops_per_s", 1.4e6}, {"p50_ns", 700}, {"p99_ns", 900}, {"max_ns", 9000}, {"jain", 0.5}});
   }
+  for (const char* locks : {"1", "2"}) {
+    add(std::string("Lock/lock:robust_rw/mode:shared/procs:2/locks:") + locks, 50,
+        {{"ops_per_s", 20e6}, {"p50_ns", 55}, {"p99_ns", 77}, {"max_ns", 88}, {"jain", 0.99}});
+  }
   for (const char* op : {"encode", "decode"}) {
     add(std::string("Codec/codec:boost_binary/shape:map100/op:") + op, 4700, {{"bytes", 2700}});
     add(std::string("Codec/codec:boost_text/shape:map100/op:") + op, 9900, {{"bytes", 5670}});

@@ -93,6 +93,24 @@ TEST(Page, ShowsThroughputAgainstWorkersForEachMode) {
   EXPECT_TRUE(contains(text, "<td>70.0 M/s</td>"));
 }
 
+// A regression: they were taken for further benchmarks of the same experiment.
+TEST(Page, KeepsWorkersOnSeveralLocksApartFromThoseOnOne) {
+  const auto text = page_of(fixture::full_bench_run());
+  for (const json& chart : charts_in(text)) {
+    for (const json& variant : chart["variants"]) {
+      const auto title = variant["title"].get<std::string>();
+      if (!title.starts_with("Throughput, ")) continue;
+      for (const json& series : variant["series"]) EXPECT_EQ(series["points"].size(), 3u) << title;
+    }
+  }
+  EXPECT_EQ(count_of(text, "<th scope=\"row\">robust_rw</th><td>shared</td>"), 0u);
+  const auto spread = chart_named(text, "Workers on one lock and on several, shared, 2 workers");
+  EXPECT_EQ(spread["y"]["categories"], json({"robust_rw"}));
+  EXPECT_EQ(series_named(spread, "all on 1 lock")["points"][0]["x"], 20e6);
+  EXPECT_EQ(series_named(spread, "spread over 2 locks")["points"][0]["x"], 20e6);
+  EXPECT_TRUE(contains(text, "<th scope=\"row\">robust_rw</th><td>20.0 M/s</td><td>20.0 M/s</td>"));
+}
+
 TEST(Page, ComputesThroughputWhereNoCounterHasIt) {
   auto run = fixture::bench_run("Lock/lock:x/mode:exclusive/procs:1", {10, 10});
   const auto points = series_named(chart_named(page_of(run), "Throughput, exclusive"), "x");
@@ -294,10 +312,12 @@ run hostile_run(const std::string& text) {
   run.entries.push_back(stress);
   stress.name = "Explore/operation:" + text + "/fault:" + text;
   run.entries.push_back(stress);
-  for (const char* begin : {"Lock/mode:exclusive/procs:1/lock:", "Lock/lock:x/procs:1/mode:",
-                            "Codec/shape:flat/op:encode/codec:", "Codec/codec:x/op:encode/shape:",
-                            "Codec/codec:x/shape:flat/op:",
-                            "Cache/write_percent:5/procs:2/payload:", "Limit/", "", "Family/of:"}) {
+  for (const char* begin :
+       {"Lock/mode:exclusive/procs:1/lock:", "Lock/lock:x/procs:1/mode:",
+        "Codec/shape:flat/op:encode/codec:", "Codec/codec:x/op:encode/shape:",
+        "Codec/codec:x/shape:flat/op:", "Cache/write_percent:5/procs:2/payload:",
+        "Lock/lock:x/procs:2/locks:2/mode:", "Lock/mode:shared/procs:2/locks:2/lock:", "Limit/", "",
+        "Family/of:"}) {
     auto entry = fixture::repetitions(begin + text, {10}).front();
     entry.counters = {{"hit_rate", 0.5}, {"bytes", 10}, {"p50_ns", 10}};
     run.entries.push_back(entry);
