@@ -10,6 +10,9 @@
 #include <filesystem>
 #include <iterator>
 #include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 #include "bench/driver.h"
 #include "lib/base/deadline.h"
@@ -107,6 +110,32 @@ class tour {
   shmark::progress_line line_;
 };
 
+// The folder for the page, made where it is not there. What was made for it goes again with the
+// object, unless something is in it.
+class page_folder {
+ public:
+  explicit page_folder(std::filesystem::path path) : path_(std::move(path)) {
+    for (auto each = path_; !exists(each, refused_) && each.has_relative_path();
+         each = each.parent_path()) {
+      made_.push_back(each);
+    }
+    create_directories(path_, refused_);
+  }
+  ~page_folder() {
+    for (const auto& each : made_) std::filesystem::remove(each, refused_);
+  }
+  page_folder(const page_folder&) = delete;
+  page_folder& operator=(const page_folder&) = delete;
+
+  // Why it could not be made, if it could not.
+  [[nodiscard]] const std::error_code& refused() const noexcept { return refused_; }
+
+ private:
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // the innermost first
+  std::error_code refused_;
+};
+
 int complain(const error& what) {
   const int status = self.complain(what);
   return what.is_environment() ? status : 1;
@@ -130,11 +159,10 @@ int write_all(const std::filesystem::path& folder, const std::array<result::run,
 
 int run(const arguments& asked, const std::string& command) {
   const auto folder = std::filesystem::absolute(result::caller_path(asked.out));
-  std::error_code refused;
-  std::filesystem::create_directories(folder, refused);
-  if (refused) {
+  const page_folder made(folder);
+  if (made.refused()) {
     return self.complain(fmt::format("cannot make folder {}: {}; choose another with --out",
-                                     folder.string(), refused.message()));
+                                     folder.string(), made.refused().message()));
   }
   for (const auto* name : {page_name, result_names[0], result_names[1]}) {
     if (auto possible = result::check_writable(folder / name); !possible) {
@@ -152,7 +180,6 @@ int run(const arguments& asked, const std::string& command) {
   auto measured = all.measure();
   auto attacked = measured ? all.attack() : measured;
   if (const int signal = shmark::interrupted(); signal != 0) {
-    std::filesystem::remove(folder, refused);  // if it is empty
     self.say("interrupted; nothing is left behind, and no page was written");
     return 128 + signal;
   }

@@ -110,6 +110,17 @@ TEST(TourProgram, LeavesNothingWhenItIsInterrupted) {
   }
 }
 
+TEST(TourProgram, RemovesTheFoldersThatItMadeAndNoOthersWhenItIsInterrupted) {
+  const folder at;
+  create_directories(at.file("mine"));
+  create_directories(at.file("deep"));
+  expect_nothing_left(at, {"--out=mine"}, SIGINT, has_workers);
+  EXPECT_TRUE(exists(at.file("mine")));
+  expect_nothing_left(at, {"--out=deep/er/est"}, SIGINT, has_workers);
+  EXPECT_TRUE(exists(at.file("deep")));
+  EXPECT_FALSE(exists(at.file("deep/er")));
+}
+
 TEST(TourProgram, KeepsAnEarlierPageWhenItIsInterrupted) {
   const folder at;
   create_directories(at.file("mine"));
