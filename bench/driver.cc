@@ -227,6 +227,19 @@ class name_filter {
   bool negated_;
 };
 
+// Errors: invalid, if it is no regular expression, or matches none.
+std::expected<std::vector<benchmark_case>, error> matching_cases(const std::string& asked_for,
+                                                                 std::uint64_t seed) {
+  SHMARK_ASSIGN_OR_RETURN(const auto filter, name_filter::make(asked_for));
+  auto chosen = catalog(seed);
+  std::erase_if(chosen, [&](const auto& each) { return !filter.matches(each.name); });
+  if (chosen.empty()) {
+    return failure(errc::not_found, "run benchmarks", short_text(asked_for),
+                   "none has a name that the filter matches; see --benchmark_list_tests");
+  }
+  return chosen;
+}
+
 // Google Benchmark takes its flags as a main() would.
 std::expected<void, error> give_flags(const std::vector<std::string>& flags) {
   std::vector<std::string> texts{"bench"};
@@ -265,19 +278,16 @@ std::expected<std::map<std::string, std::string, std::less<>>, error> given_cont
 
 }  // namespace
 
-std::size_t case_count() { return catalog(0).size(); }
+std::expected<std::size_t, error> case_count(const std::string& filter) {
+  SHMARK_ASSIGN_OR_RETURN(const auto chosen, matching_cases(filter, 0));
+  return chosen.size();
+}
 
 std::expected<outcome, error> run_benchmarks(const options& how, const run& owner) {
   SHMARK_RETURN_IF_ERROR(give_flags(how.flags));
   SHMARK_ASSIGN_OR_RETURN(auto given, given_context(how.flags));
-  const std::string asked_for = benchmark::GetBenchmarkFilter();
-  SHMARK_ASSIGN_OR_RETURN(const auto filter, name_filter::make(asked_for));
-  auto chosen = catalog(how.seed);
-  std::erase_if(chosen, [&](const auto& each) { return !filter.matches(each.name); });
-  if (chosen.empty()) {
-    return failure(errc::not_found, "run benchmarks", short_text(asked_for),
-                   "none has a name that the filter matches; see --benchmark_list_tests");
-  }
+  SHMARK_ASSIGN_OR_RETURN(const auto chosen,
+                          matching_cases(benchmark::GetBenchmarkFilter(), how.seed));
 
   outcome done;
   done.results.about = result::this_context(result::run_kind::bench, how.command);

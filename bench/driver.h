@@ -40,8 +40,9 @@ struct outcome {
   std::optional<error> first_failure{};  // of a benchmark; the others were run all the same
 };
 
-// How many benchmarks the catalog has.
-[[nodiscard]] std::size_t case_count();
+// How many benchmarks --benchmark_filter=FILTER lets through. Errors: invalid, if it is no regular
+// expression or lets none through.
+[[nodiscard]] std::expected<std::size_t, error> case_count(const std::string& filter);
 
 // Once in a process: Google Benchmark keeps its flags and benchmarks in globals. Errors: invalid,
 // of a flag's value; not_found, if there is no such flag, or the filter matches nothing. A

@@ -39,14 +39,20 @@ constexpr shmark::program self("tour");
 constexpr auto page_name = "page.html";
 constexpr std::array result_names{"bench.json", "stress.json"};
 constexpr int repetitions = 3;
-constexpr double window_s = 0.1;
-constexpr double seconds_each = window_s + 0.02;  // with forking, and the scheduler's share
 
 struct arguments {
   std::string out = "shmark-tour";
+  std::string filter = ".";
+  double window_s = 0.1;
   double stress_seconds = 30;
   std::uint64_t seed = shmark::unpredictable_number() >> 32;
 };
+
+// For so many benchmarks, with forking, and the scheduler's share.
+double seconds_for(std::size_t benchmarks, const arguments& asked) {
+  constexpr double other_work_s = 0.02;
+  return static_cast<double>(benchmarks) * repetitions * (asked.window_s + other_work_s);
+}
 
 // What a tour is made of, and what it tells while it works.
 class tour {
@@ -54,18 +60,16 @@ class tour {
   tour(const arguments& asked, const shmark::run& owner, std::string command)
       : asked_(asked), owner_(owner), command_(std::move(command)) {}
 
-  std::expected<result::run, error> measure() {
-    const auto total = repetitions * bench::case_count();
-    std::size_t started = 0;
-    bench::options how{.window_s = window_s,
+  std::expected<result::run, error> measure(double seconds) {
+    bench::options how{.window_s = asked_.window_s,
                        .seed = asked_.seed,
                        .command = command_,
-                       .flags = {fmt::format("--benchmark_repetitions={}", repetitions)},
+                       .flags = {fmt::format("--benchmark_repetitions={}", repetitions),
+                                 "--benchmark_filter=" + asked_.filter},
                        .prints_table = false};
-    how.starting = [&](const std::string& name) {
-      const double left = static_cast<double>(total - started) * seconds_each;
+    how.starting = [&, left = seconds](const std::string& name) mutable {
       show("measuring " + name, left + asked_.stress_seconds);
-      ++started;
+      left -= seconds_for(1, asked_) / repetitions;
     };
     auto done = bench::run_benchmarks(how, owner_);
     line_.clear();
@@ -158,6 +162,8 @@ int write_all(const std::filesystem::path& folder, const std::array<result::run,
 }
 
 int run(const arguments& asked, const std::string& command) {
+  const auto benchmarks = bench::case_count(asked.filter);
+  if (!benchmarks) return self.complain(benchmarks.error());
   const auto folder = std::filesystem::absolute(result::caller_path(asked.out));
   const page_folder made(folder);
   if (made.refused()) {
@@ -173,11 +179,11 @@ int run(const arguments& asked, const std::string& command) {
   if (!owner) return complain(owner.error());
 
   tour all(asked, *owner, command);
-  fmt::print(
-      "Benchmarks, then a stress run: about {:.0f} seconds.\n\n",
-      static_cast<double>(repetitions * bench::case_count()) * seconds_each + asked.stress_seconds);
+  const double seconds = seconds_for(*benchmarks, asked);
+  fmt::print("Benchmarks, then a stress run: about {:.0f} seconds.\n\n",
+             seconds + asked.stress_seconds);
   std::fflush(stdout);
-  auto measured = all.measure();
+  auto measured = all.measure(seconds);
   auto attacked = measured ? all.attack() : measured;
   if (const int signal = shmark::interrupted(); signal != 0) {
     self.say("interrupted; nothing is left behind, and no page was written");
@@ -197,6 +203,11 @@ int parse_and_run(int argc, char** argv) {
   arguments asked;
   app.add_option("--out", asked.out, "the folder for page and results (default shmark-tour)")
       ->check(shmark::flags::path());
+  app.add_option("--benchmark_filter", asked.filter,
+                 "measure only what has a name that this regular expression matches, as //bench");
+  app.add_option("--benchmark_min_time", asked.window_s,
+                 "seconds of each benchmark's window (default 0.1)")
+      ->check(shmark::flags::number_between(0.001, 3600));
   app.add_option("--seconds", asked.stress_seconds, "of the stress run (default 30)")
       ->check(shmark::flags::number_between(1, 3600));
   shmark::flags::add_seed(app, asked.seed, "of all that is drawn (default: drawn at random)");

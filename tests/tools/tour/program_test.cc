@@ -1,5 +1,4 @@
-// The tour as a user starts it and interrupts it. A whole one takes too long for a test; what it
-// consists of has tests of its own.
+// The tour as a user starts it and interrupts it.
 
 #include "tests/support/program.h"
 
@@ -11,10 +10,12 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "lib/base/process.h"
+#include "lib/result/result.h"
 
 namespace shmark {
 namespace {
@@ -26,6 +27,8 @@ using support::has_begun;
 using support::has_workers;
 using support::traces;
 using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 constexpr const char* path = "tools/tour/tour";
@@ -52,6 +55,9 @@ TEST(TourProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint(at, {"--seconds=nan"}, "'nan' is not a number from 1 to 3600");
   expect_complaint(at, {"--seed=-1"}, "'-1' is not a whole number from 0 to 18446744073709551615");
   expect_complaint(at, {"--seed=18446744073709551616"}, "'18446744073709551616' is not");
+  expect_complaint(at, {"--benchmark_filter=("}, "regular expression");
+  expect_complaint(at, {"--benchmark_filter=no such name"}, "no such name");
+  expect_complaint(at, {"--benchmark_min_time=0"}, "--benchmark_min_time");
   expect_complaint(at, {"--out"}, "--out");
   expect_complaint(at, {"--out=", "--seconds=1"}, "--out: '--seconds=1' is a flag");
 }
@@ -66,6 +72,53 @@ TEST(TourProgram, SaysBeforeItMeasuresThatItsFolderCannotBeUsed) {
     create_directories(at.file("taken by " + name) / name);
     expect_complaint(at, {"--out=taken by " + name}, name);
   }
+}
+
+TEST(TourProgram, MeasuresKillsAndWritesAPageWhosePathItPrintsLast) {
+  const folder at;
+  support::program tour(at, path,
+                        {"--benchmark_filter=Limit|procs:2$|shape:map100",
+                         "--benchmark_min_time=0.002", "--seconds=3", "--seed=7", "--out=deep/er"});
+  const auto seen = tour.await(has_workers);
+  const auto done = tour.finish();
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+
+  const auto made = at.file("deep/er");
+  const auto said = support::lines(done.out);
+  EXPECT_EQ(std::filesystem::path(said.back()), made / "page.html");
+  EXPECT_THAT(said, Contains(HasSubstr("nothing was lost")));
+  EXPECT_THAT(contents(made / "page.html"),
+              AllOf(HasSubstr("<h1>shmark: the tour</h1>"), HasSubstr("badge passed"),
+                    HasSubstr("<h2>Locks</h2>"), EndsWith("</html>\n")));
+  const auto measured = support::result_in(made / "bench.json");
+  EXPECT_THAT(measured.about.command, HasSubstr("--benchmark_min_time=0.002"));
+  std::map<std::string, int> repetitions;
+  for (const auto& entry : measured.entries) {
+    if (!entry.is_aggregate()) ++repetitions[entry.name];
+  }
+  EXPECT_EQ(repetitions["Limit/acquire_load"], 3);
+  EXPECT_EQ(repetitions["Lock/lock:robust_rw/mode:exclusive/procs:2"], 3);
+  EXPECT_FALSE(repetitions.contains("Lock/lock:robust_rw/mode:exclusive/procs:1"));
+  const auto attacked = support::result_in(made / "stress.json");
+  ASSERT_EQ(attacked.entries.size(), 1u);
+  EXPECT_EQ(attacked.entries[0].stress.value().verdict, result::verdict_kind::passed);
+  EXPECT_EQ(attacked.entries[0].stress.value().seed, 7u);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(made), {}), 3);
+}
+
+TEST(TourProgram, EndsWith1AndLeavesNothingWhenABenchmarkFails) {
+  const folder at;
+  support::program tour(
+      at, path,
+      {"--benchmark_filter=robust_rw/mode:exclusive/procs:2$", "--benchmark_min_time=3600"});
+  const auto seen = tour.await(has_workers);
+  kill(seen.workers.back(), SIGKILL);
+  const auto done = tour.finish();
+  EXPECT_EQ(done.how, exited(1)) << done.err;
+  EXPECT_THAT(done.err, HasSubstr("was killed by signal 9"));
+  EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
+  EXPECT_FALSE(exists(at.file(usual_folder)));
 }
 
 TEST(TourProgram, ExplainsItselfOnDemand) {
