@@ -33,7 +33,7 @@ class Browser : public testing::Test {
  protected:
   void SetUp() override {
     if (std::system("command -v chromium > /dev/null") != 0) {
-      GTEST_SKIP() << "there is no chromium here";
+      GTEST_SKIP() << "there is no chromium here: tools/setup --dev installs it";
     }
   }
   support::folder at_;
