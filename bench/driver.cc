@@ -120,6 +120,7 @@ class collector final : public benchmark::BenchmarkReporter {
   }
 
   bool ReportContext(const Context& context) override {
+    warn_of_build(about_);
     if (table_) {
       print_context(about_);
       table_->begin(context.name_field_width);

@@ -42,9 +42,12 @@ void print_context(const result::context& about) {
   fmt::print(
       "latencies are of sampled operations, and include {:.0f} ns for looking at the clock\n",
       about.probe_ns);
+}
+
+void warn_of_build(const result::context& about) {
   if (about.build.mode != result::build_mode::opt ||
       about.build.sanitizer != result::sanitizer_kind::none) {
-    fmt::print(stderr, "WARNING: this build is not for measuring; use bazel run -c opt //bench\n");
+    fmt::print(stderr, "WARNING: this build is not for measuring; use bazel run -c opt\n");
   }
 }
 

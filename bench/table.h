@@ -8,9 +8,10 @@
 
 namespace shmark::bench {
 
-// Where, with what and how: printed before anything is measured, with a warning for what would
-// make the numbers worthless.
+// Where, with what and how: printed before anything is measured.
 void print_context(const result::context& about);
+// On standard error, if it is a build whose times say nothing.
+void warn_of_build(const result::context& about);
 
 class table {
  public:

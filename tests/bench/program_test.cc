@@ -121,6 +121,19 @@ TEST(BenchProgram, PutsTheContextThatItIsGivenIntoItsResult) {
   EXPECT_EQ(result_in(at.file("x.json")).about.given, expected);
 }
 
+// Whatever the form of its output: who reads JSON must know, too.
+TEST(BenchProgram, WarnsOfABuildWhoseTimesSayNothing) {
+  const folder at;
+  const auto ended = run_bench(at, {"--benchmark_filter=Limit/nothing",
+                                    "--benchmark_min_time=0.002", "--benchmark_format=json"});
+  EXPECT_EQ(ended.how, exited(0));
+  const auto about = result::this_context(result::run_kind::bench, "");
+  const bool is_for_measuring = about.build.mode == result::build_mode::opt &&
+                                about.build.sanitizer == result::sanitizer_kind::none;
+  const bool warns = ended.err.find("not for measuring") != std::string::npos;
+  EXPECT_EQ(warns, !is_for_measuring) << ended.err;
+}
+
 TEST(BenchProgram, ExplainsItselfOnDemand) {
   const folder at;
   const auto done = run_bench(at, {"--help"});
