@@ -108,6 +108,7 @@ std::string error::message() const {
   if (!object.view().empty()) (line += ' ') += object.view();
   (line += ": ") += kind_of(code).words;
   if (sys_errno != 0) ((line += " (") += std::strerror(sys_errno)) += ')';
+  if (!why.view().empty()) (line += ": ") += why.view();
   std::string_view advice = remedy;
   if (advice.empty()) advice = advice_for(sys_errno);
   if (advice.empty()) advice = kind_of(code).advice;

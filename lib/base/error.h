@@ -62,6 +62,7 @@ struct error {
   const char* attempted = "";  // a string literal: "create segment"
   short_text object;           // a name, a path, a worker
   const char* remedy = "";     // a string literal; empty: that of errno, or of the kind
+  short_text why{};            // what was found, if the kind does not say it all
 
   // Whether this machine, as it is, does not allow it: the caller's to mend, and not a finding.
   [[nodiscard]] bool is_environment() const noexcept {
@@ -82,6 +83,16 @@ static_assert(std::is_trivially_copyable_v<error>);
                                                     short_text object,
                                                     const char* remedy = "") noexcept {
   return std::unexpected(error{code, 0, attempted, object, remedy});
+}
+// The same with a reason, which stands beside the advice and not in its place:
+//     return failure(errc::denied, "attach segment", name, because{"it belongs to another user"});
+struct because {
+  short_text why;
+};
+[[nodiscard]] inline std::unexpected<error> failure(errc code, const char* attempted,
+                                                    short_text object, because found,
+                                                    const char* remedy = "") noexcept {
+  return std::unexpected(error{code, 0, attempted, object, remedy, found.why});
 }
 [[nodiscard]] inline std::unexpected<error> system_failure(int sys_errno, const char* attempted,
                                                            short_text object) noexcept {

@@ -56,6 +56,15 @@ TEST(Error, KeepsAnAdviceOfItsOwn) {
   EXPECT_THAT(failed.message(), EndsWith("; close the window"));
 }
 
+TEST(Error, SaysWhatWasFoundAndStillWhatToDo) {
+  const auto refused = failure(errc::mismatch, "use store", "it", because{"it has version 7"});
+  EXPECT_EQ(refused.error().message(),
+            "cannot use store it: it is of another version, layout or type: it has version 7; use "
+            "the program that made it");
+  const auto advised = failure(errc::mismatch, "use store", "it", because{"why"}, "do this");
+  EXPECT_THAT(advised.error().message(), EndsWith(": why; do this"));
+}
+
 TEST(Error, NeedsNoObject) {
   EXPECT_THAT(system_error(ENOMEM, "fork", "").message(), StartsWith("cannot fork: "));
 }
