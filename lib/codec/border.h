@@ -16,7 +16,7 @@ class refusal final : public std::exception {
  public:
   explicit refusal(const error& why) noexcept : why_(why) {}
   [[nodiscard]] const error& why() const noexcept { return why_; }
-  [[nodiscard]] const char* what() const noexcept override { return why_.remedy; }
+  [[nodiscard]] const char* what() const noexcept override { return "the archive refuses it"; }
 
  private:
   error why_;
@@ -33,9 +33,9 @@ std::expected<void, error> within_border(const char* attempted, std::string_view
     return std::unexpected(thrown.why());
   } catch (const std::exception& thrown) {
     return failure(errc::corrupt, attempted, codec,
-                   "the archive reports a damaged or foreign value");
+                   because{"the archive reports a damaged or foreign value"});
   } catch (...) {
-    return failure(errc::corrupt, attempted, codec, "serialize() threw");
+    return failure(errc::corrupt, attempted, codec, because{"serialize() threw"});
   }
 }
 

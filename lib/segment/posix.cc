@@ -28,8 +28,8 @@ std::expected<descriptor, error> open_object(const segment_key& key, int flags, 
   if (!key.valid()) return failure(errc::invalid, attempted, key.space);
   // Before there is anything: an object that is refused only afterwards would stay.
   if ((mode & others_write) != 0) {
-    return failure(errc::denied, attempted, key.text(),
-                   "use a mode in which only the owner writes, such as 0600");
+    return failure(errc::denied, attempted, key.text(), because{"other users could write to it"},
+                   "use a mode such as 0600");
   }
   descriptor opened(shm_open(object_name(key).c_str(), flags, mode));
   if (!opened) return system_failure(errno, attempted, key.text());
@@ -48,11 +48,12 @@ std::expected<void, error> allocate(int object, std::size_t size, const segment_
 
 std::expected<void, error> refuse_others(const struct stat& status, const segment_key& key) {
   if (status.st_uid != geteuid()) {
-    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
+    return failure(errc::denied, "attach segment", key.text(),
+                   because{"it belongs to another user"});
   }
   if ((status.st_mode & others_write) != 0) {
     return failure(errc::denied, "attach segment", key.text(),
-                   "other users can write to it; chmod it to 0600");
+                   because{"other users can write to it"}, "chmod it to 0600");
   }
   return {};
 }

@@ -85,10 +85,12 @@ std::expected<void, error> remove_id(int id, const segment_key& key) {
 
 std::expected<void, error> refuse_others(const shmid_ds& status, const segment_key& key) {
   if (status.shm_perm.uid != geteuid()) {
-    return failure(errc::denied, "attach segment", key.text(), "it belongs to another user");
+    return failure(errc::denied, "attach segment", key.text(),
+                   because{"it belongs to another user"});
   }
   if ((status.shm_perm.mode & others_write) != 0) {
-    return failure(errc::denied, "attach segment", key.text(), "other users can write to it");
+    return failure(errc::denied, "attach segment", key.text(),
+                   because{"other users can write to it"});
   }
   return {};
 }

@@ -53,7 +53,8 @@ auto domain<Backend>::find(const entries& known, std::string_view name, const ch
   if (at == known.end() || at->second.state != detail::entry_state::ready) return std::nullopt;
   if (at->second.type != type) {
     return failure(errc::mismatch, "open variable", name,
-                   "it holds a value of another type; see what list() says");
+                   because{"its type is " + detail::readable(at->second.type.c_str())},
+                   "open it as that, or remove it");
   }
   SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key_of(at->second.number)));
   return bytes;

@@ -1,6 +1,7 @@
 #include "lib/store/layout.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <new>
 
@@ -14,6 +15,23 @@ std::array<char, 24> padded(std::string_view name) noexcept {
   std::array<char, 24> text{};
   std::copy_n(name.begin(), std::min(name.size(), text.size()), text.begin());
   return text;
+}
+
+because of_version(std::uint32_t found) noexcept {
+  char text[short_text::capacity];
+  std::snprintf(text, sizeof text, "its layout has version %u, and this program's %u", found,
+                layout_version);
+  return {text};
+}
+
+because of_lock(std::array<char, 24> found, std::string_view expected) noexcept {
+  for (char& letter : found) {
+    if (letter != '\0' && (letter < ' ' || letter > '~')) letter = '?';
+  }
+  char text[short_text::capacity];
+  std::snprintf(text, sizeof text, "its lock is %.24s, and this program's %.24s", found.data(),
+                padded(expected).data());
+  return {text};
 }
 
 }  // namespace
@@ -34,17 +52,20 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
                                        std::size_t lock_size, short_text object) noexcept {
   constexpr const char* attempted = "use store";
   if (segment.size() < sizeof(control)) {
-    return failure(errc::mismatch, attempted, object, "it is too small to be one");
+    return failure(errc::mismatch, attempted, object, because{"it is too small to be one"});
   }
   auto* block = std::launder(reinterpret_cast<control*>(segment.data()));
   if (block->magic != control_magic) {
-    return failure(errc::mismatch, attempted, object, "it is not a store of shmark's");
+    return failure(errc::mismatch, attempted, object, because{"it is not a store of shmark's"});
   }
   if (block->version != layout_version) {
-    return failure(errc::mismatch, attempted, object, "its layout has another version");
+    return failure(errc::mismatch, attempted, object, of_version(block->version));
   }
-  if (block->lock_name != padded(lock_name) || block->lock_size != lock_size) {
-    return failure(errc::mismatch, attempted, object, "it was made with another kind of lock");
+  if (block->lock_name != padded(lock_name)) {
+    return failure(errc::mismatch, attempted, object, of_lock(block->lock_name, lock_name));
+  }
+  if (block->lock_size != lock_size) {
+    return failure(errc::mismatch, attempted, object, because{"its lock has another size"});
   }
   // Once: what is checked must be what is used.
   const std::uint64_t capacity = std::atomic_ref(block->capacity).load(std::memory_order_relaxed);
@@ -52,7 +73,7 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
       std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
   if (capacity > segment.size() || sizeof(control) + 2 * capacity > segment.size() ||
       sizeof(control) + 2 * capacity != block->segment_size || checked > 1) {
-    return failure(errc::corrupt, attempted, object);
+    return failure(errc::corrupt, attempted, object, because{"its sizes do not fit together"});
   }
   return examined{block, static_cast<std::size_t>(capacity), checked != 0};
 }

@@ -184,9 +184,9 @@ class store {
   static std::size_t segment_size(const store_options& options) noexcept {
     return sizeof(control) + 2 * options.capacity;
   }
-  static bool in_range(const store_options& options) noexcept {
-    return options.capacity >= 256 && options.capacity <= std::size_t{1} << 60;
-  }
+  // Errors: invalid.
+  static std::expected<void, error> check(const segment_key& key,
+                                          const store_options& options) noexcept;
   static segment_initializer initializer(const segment_key& key, const store_options& options);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
@@ -217,11 +217,12 @@ class store {
   // or the store being removed. Can be cut short anywhere and done again.
   static void discard(attachment& shared, std::size_t index) noexcept;
 
-  // Whether a side's bytes have their checksum, if the store has any. Requires: the lock.
-  [[nodiscard]] bool is_whole(std::size_t index, std::span<const std::byte> bytes) const noexcept {
-    return !attachment_->has_checksum || bytes.empty() ||
-           detail::checksum(bytes) == block_->sides[index].checksum;
-  }
+  // Whether a value fits where it is, and whether a side's bytes have their checksum, if the store
+  // has any. Requires: the lock. Errors: corrupt.
+  std::expected<void, error> check_length(std::size_t length, const place& where,
+                                          const char* attempted) const noexcept;
+  std::expected<void, error> check_sum(std::size_t index,
+                                       std::span<const std::byte> bytes) const noexcept;
   // Where a side's bytes are. Requires: the lock. Errors: corrupt, denied, no_space.
   std::expected<place, error> find(std::size_t index) const;
   place buffer_of(std::size_t index) const noexcept;

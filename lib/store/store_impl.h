@@ -18,9 +18,17 @@ segment_initializer store<Segment, Lock>::initializer(const segment_key& key,
 }
 
 template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check(const segment_key& key,
+                                                       const store_options& options) noexcept {
+  if (options.capacity >= 256 && options.capacity <= std::size_t{1} << 60) return {};
+  return failure(errc::invalid, "create store", key.text(),
+                 because{"its capacity is not within 256 and 2^60 bytes"}, "choose another");
+}
+
+template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
-  if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
+  SHMARK_RETURN_IF_ERROR(check(key, options));
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
   auto made = [&]() -> std::expected<store, error> {
     SHMARK_RETURN_IF_ERROR(initializer(key, options)(segment.bytes()));
@@ -44,7 +52,7 @@ auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
-  if (!in_range(options)) return failure(errc::invalid, "create store", key.text());
+  SHMARK_RETURN_IF_ERROR(check(key, options));
   for (;;) {
     SHMARK_ASSIGN_OR_RETURN(auto segment,
                             Segment::open_or_create(key, segment_size(options), private_mode,
@@ -71,7 +79,8 @@ auto store<Segment, Lock>::handle_to(std::shared_ptr<attachment> shared)
   auto lock = Lock::attach(lock_state(*shared->block));
   // Asked after: a removal takes the lock away last.
   if (is_removed(*shared)) {
-    return failure(errc::not_found, "use store", shared->key.text(), "it has been removed");
+    return failure(errc::not_found, "use store", shared->key.text(),
+                   because{"it has been removed"});
   }
   if (!lock) return about(shared->key, lock.error());
   return store(std::move(shared), *std::move(lock));
@@ -139,7 +148,8 @@ auto store<Segment, Lock>::acquire(mode how, deadline until) -> std::expected<ad
   if (!got) return about(attachment_->key, got.error());
   held<Lock> lock(lock_, how);
   if (block_->removed.load(std::memory_order_relaxed) != 0) {
-    return failure(errc::not_found, "use store", attachment_->key.text(), "it has been removed");
+    return failure(errc::not_found, "use store", attachment_->key.text(),
+                   because{"it has been removed"});
   }
   return admission{std::move(lock), *got};
 }
@@ -163,9 +173,8 @@ auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error
         const std::size_t current = detail::serial_of(word) % 2;
         SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
         const auto length = static_cast<std::size_t>(block_->sides[current].length);
-        if (length > where.bytes.size() || !is_whole(current, where.bytes.first(length))) {
-          return failure(errc::corrupt, "read store", attachment_->key.text());
-        }
+        SHMARK_RETURN_IF_ERROR(check_length(length, where, "read store"));
+        SHMARK_RETURN_IF_ERROR(check_sum(current, where.bytes.first(length)));
         return snapshot(std::move(admitted.lock), std::move(where), length, word);
       }
     }
@@ -184,9 +193,7 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
   const std::size_t current = detail::serial_of(word) % 2;
   SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
   const auto length = static_cast<std::size_t>(block_->sides[current].length);
-  if (length > where.bytes.size()) {
-    return failure(errc::corrupt, "write store", attachment_->key.text());
-  }
+  SHMARK_RETURN_IF_ERROR(check_length(length, where, "write store"));
   auto spare = find(1 - current);
   if (!spare) {
     // A writer died while it gave it back, or it went by other means; nothing of value was in it.
@@ -241,6 +248,25 @@ auto store<Segment, Lock>::buffer_of(std::size_t index) const noexcept -> place 
 }
 
 template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check_length(
+    std::size_t length, const place& where, const char* attempted) const noexcept {
+  if (length <= where.bytes.size()) return {};
+  return failure(errc::corrupt, attempted, attachment_->key.text(),
+                 because{"its value is longer than its segment"});
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check_sum(
+    std::size_t index, std::span<const std::byte> bytes) const noexcept {
+  if (!attachment_->has_checksum || bytes.empty() ||
+      detail::checksum(bytes) == block_->sides[index].checksum) {
+    return {};
+  }
+  return failure(errc::corrupt, "read store", attachment_->key.text(),
+                 because{"its value does not have its checksum"});
+}
+
+template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place, error> {
   const side& which = block_->sides[index];
   const std::uint64_t number = which.segment.load(std::memory_order_relaxed);
@@ -253,11 +279,13 @@ auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place,
     auto segment = Segment::attach(key);
     if (!segment && segment.error().code == errc::not_found) {
       return failure(errc::corrupt, "attach data segment", key.text(),
-                     "it has been removed by other means: remove and recreate the store");
+                     because{"it has been removed by other means"},
+                     "remove and recreate the store");
     }
     if (!segment) return std::unexpected(segment.error());
     if (!detail::is_data(segment->bytes(), attachment_->key.number, generation)) {
-      return failure(errc::corrupt, "attach data segment", key.text());
+      return failure(errc::corrupt, "attach data segment", key.text(),
+                     because{"its header is not what the store expects"});
     }
     met = std::make_shared<data>(data{*std::move(segment), generation});
   }
@@ -291,8 +319,7 @@ auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::verify() const {
-  if (store_->is_whole(1 - spare_index(), bytes())) return {};
-  return shmark::failure(errc::corrupt, "read store", store_->attachment_->key.text());
+  return store_->check_sum(1 - spare_index(), bytes());
 }
 
 template <named_segment Segment, lock Lock>

@@ -78,7 +78,7 @@ class by_hand {
   // Cuts that many bytes off the beginning.
   static const std::byte* take(bytes& from, std::size_t size) {
     if (size > from.size()) {
-      throw detail::refusal({errc::corrupt, 0, "decode", name, "it ends too early"});
+      throw detail::refusal({errc::corrupt, 0, "decode", name, "", "it ends too early"});
     }
     return std::exchange(from, from.subspan(size)).data();
   }

@@ -64,7 +64,8 @@ class lock_contention final : public workload {
     for (const auto& cell : cells_) made += cell.guarded();
     if (made != counted_) {
       return failure(errc::corrupt, "trust lock", L::name,
-                     "it let two workers in at once: counts made under it are lost");
+                     because{"it let two workers in at once: counts made under it are lost"},
+                     "do not use it");
     }
     counters own;
     // A lock that bounds how often others are let past one that waits says how often they were.

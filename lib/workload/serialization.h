@@ -50,7 +50,7 @@ class serialization final : public workload {
   std::expected<counters, error> conclude(const window_result& result) override {
     if (result.sum(1) != result.counters.size()) {
       return failure(errc::corrupt, "trust codec", Codec::name,
-                     "what it decodes is not what it encoded");
+                     because{"what it decodes is not what it encoded"}, "do not use it");
     }
     return counters{{"bytes", static_cast<double>(result.counters.front()[0])}};
   }

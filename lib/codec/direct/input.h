@@ -57,7 +57,8 @@ class direct_input {
     const std::uint64_t library = get_number();
     const auto own = boost::archive::BOOST_ARCHIVE_VERSION();
     if (library > own) {
-      throw refused(errc::mismatch, "a newer Boost.Serialization wrote it; update this program's");
+      throw refused(errc::mismatch, "a newer Boost.Serialization wrote it",
+                    "update this program's");
     }
     library_version_ =
         boost::serialization::library_version_type(static_cast<std::uint16_t>(library));
@@ -522,8 +523,9 @@ class direct_input {
     }
   }
 
-  [[nodiscard]] static detail::refusal refused(errc code, const char* why) {
-    return detail::refusal({code, 0, "decode", detail::direct_name, why});
+  [[nodiscard]] static detail::refusal refused(errc code, const char* why,
+                                               const char* remedy = "") {
+    return detail::refusal({code, 0, "decode", detail::direct_name, remedy, why});
   }
   [[nodiscard]] static detail::refusal unknown(std::string_view name, const char* remedy) {
     return detail::refusal({errc::mismatch, 0, "decode class", short_text(name), remedy});

@@ -261,7 +261,7 @@ class direct_output {
   [[gnu::noinline]] bool save_id(const T& object) {
     const auto [found, added] = identify(object, false);
     if (!added && found.by_pointer) {
-      throw refused("an object is saved after a pointer to it; save the object first");
+      throw refused("an object is saved after a pointer to it", "save the object first");
     }
     return added;
   }
@@ -280,7 +280,7 @@ class direct_output {
   }
   [[nodiscard]] detail::depth_guard descend() {
     if (depth_ >= detail::max_depth) {
-      throw refused("its objects are nested too deeply; keep long lists in a container");
+      throw refused("its objects are nested too deeply", "keep long lists in a container");
     }
     return detail::depth_guard(depth_);
   }
@@ -384,8 +384,8 @@ class direct_output {
     return {found->second, added};
   }
 
-  [[nodiscard]] static detail::refusal refused(const char* why) {
-    return detail::refusal({errc::invalid, 0, "encode", detail::direct_name, why});
+  [[nodiscard]] static detail::refusal refused(const char* why, const char* remedy) {
+    return detail::refusal({errc::invalid, 0, "encode", detail::direct_name, remedy, why});
   }
   [[nodiscard]] static detail::refusal unknown(const std::type_info& type) {
     return detail::refusal({errc::invalid, 0, "encode class",

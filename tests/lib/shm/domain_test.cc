@@ -2,6 +2,7 @@
 
 #include "lib/shm/domain.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -95,7 +96,9 @@ TYPED_TEST(Domain, ListsItsNamesWithTheirTypes) {
 TYPED_TEST(Domain, AVariableOfAnotherTypeIsAMismatch) {
   auto own = this->open();
   ASSERT_TRUE(own.template variable<int>("it"));
-  EXPECT_EQ(outcome(own.template variable<long>("it")), "mismatch");
+  const auto wrong = own.template variable<long>("it");
+  ASSERT_EQ(outcome(wrong), "mismatch");
+  EXPECT_THAT(wrong.error().message(), ::testing::HasSubstr(": its type is int; open it as that"));
   EXPECT_EQ(outcome(this->open().template variable<std::string>("it")), "mismatch");
   ASSERT_TRUE(own.remove("it"));
   EXPECT_TRUE(own.template variable<long>("it")) << "the name is free again";

@@ -2,6 +2,7 @@
 // crash.
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -27,6 +28,10 @@
 
 namespace shmark {
 namespace {
+
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
 
 // One of each segment and of each kind of lock.
 using few_stores =
@@ -55,7 +60,12 @@ TYPED_TEST_SUITE(DamagedStore, few_stores, name_of_store);
 TYPED_TEST(DamagedStore, AnotherKindOfLockIsAMismatch) {
   auto made = this->create();
   using other = store<typename TypeParam::segment, pthread_robust>;
-  EXPECT_EQ(outcome(other::attach(this->key())), "mismatch");
+  const auto attached = other::attach(this->key());
+  ASSERT_EQ(outcome(attached), "mismatch");
+  EXPECT_THAT(
+      attached.error().message(),
+      AllOf(HasSubstr("its lock is " + std::string(TypeParam::lock::name)),
+            HasSubstr("program's pthread_robust"), EndsWith("; use the program that made it")));
   EXPECT_EQ(outcome(other::open_or_create(this->key(), {})), "mismatch");
   EXPECT_EQ(outcome(other::remove(this->key(), deadline::never())), "mismatch");
   EXPECT_EQ(outcome(made.read()), "ok");
@@ -64,8 +74,11 @@ TYPED_TEST(DamagedStore, AnotherKindOfLockIsAMismatch) {
 TYPED_TEST(DamagedStore, AnotherVersionIsAMismatch) {
   auto made = this->create();
   const auto raw = this->raw();
-  ++this->control_of(raw).version;
-  EXPECT_EQ(outcome(TypeParam::store::attach(this->key())), "mismatch");
+  const auto version = ++this->control_of(raw).version;
+  const auto attached = TypeParam::store::attach(this->key());
+  ASSERT_EQ(outcome(attached), "mismatch");
+  EXPECT_THAT(attached.error().message(), HasSubstr("version " + std::to_string(version)));
+  EXPECT_THAT(attached.error().message(), EndsWith("; use the program that made it"));
   EXPECT_EQ(outcome(TypeParam::store::open_or_create(this->key(), {})), "mismatch");
   --this->control_of(raw).version;
 }
