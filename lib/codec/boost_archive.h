@@ -47,7 +47,7 @@ class boost_archive {
 
   template <class T>
   [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
-    auto done = within_border("encode", Format::name, [&] {
+    auto done = within_border(encoding, Format::name, [&] {
       sink_streambuf stream(to);
       Format::save(value, stream);
     });
@@ -58,7 +58,7 @@ class boost_archive {
   template <class T>
   [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
                                                          T& into) noexcept {
-    return within_border("decode", Format::name, [&] {
+    return within_border(decoding, Format::name, [&] {
       bytes_streambuf stream(from);
       Format::load(stream, into);
     });

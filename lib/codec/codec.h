@@ -115,12 +115,13 @@ concept codec = requires(const T& value, T& into, sink& to, std::span<const std:
   // The name that tables, flags and files use.
   { C::name } -> std::convertible_to<std::string_view>;
   { C::can } -> std::convertible_to<codec_traits>;
-  // Appends the value's bytes. Errors: those of the sink; corrupt if serialize() threw; invalid if
-  // the codec does not take such a value.
+  // Appends the value's bytes. Errors: those of the sink; invalid if serialize() threw or the codec
+  // does not take such a value; no_space.
   { C::encode(value, to) } -> std::same_as<std::expected<void, error>>;
   // Reads a value from the beginning of `from`, into an existing object so that its memory can be
   // used again. Errors: corrupt; mismatch, if it was written by another codec or version, which not
-  // every codec can tell from corrupt. The object then holds something valid but unspecified.
+  // every codec can tell from corrupt; no_space. The object then holds something valid but
+  // unspecified.
   { C::decode(from, into) } -> std::same_as<std::expected<void, error>>;
 };
 

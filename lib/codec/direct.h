@@ -48,13 +48,13 @@ class direct {
 
   template <class T>
   [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
-    return detail::within_border("encode", name, [&] { direct_output(to) << value; });
+    return detail::within_border(detail::encoding, name, [&] { direct_output(to) << value; });
   }
 
   template <class T>
   [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
                                                          T& into) noexcept {
-    return detail::within_border("decode", name, [&] { direct_input(from) >> into; });
+    return detail::within_border(detail::decoding, name, [&] { direct_input(from) >> into; });
   }
 };
 static_assert(codec<direct, int>);

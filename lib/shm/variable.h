@@ -140,8 +140,8 @@ class variable<T, Backend>::transaction {
     return of_->copy_;
   }
 
-  // Publishes value(). The lock is still held; more may follow. Errors: no_space, corrupt (the
-  // value's serialize() threw), invalid (the codec does not take it); nothing is published then.
+  // Publishes value(). The lock is still held; more may follow. Errors: no_space, invalid (the
+  // value's serialize() threw, or the codec does not take it); nothing is published then.
   [[nodiscard]] std::expected<void, error> commit() {
     sink& to = change_.output();
     to.clear();

@@ -37,7 +37,7 @@ class by_hand {
   template <class T>
     requires knows<T>
   [[nodiscard]] static std::expected<void, error> encode(const T& value, sink& to) noexcept {
-    auto done = detail::within_border("encode", name, [&] { write(value, to); });
+    auto done = detail::within_border(detail::encoding, name, [&] { write(value, to); });
     if (to.failure()) return std::unexpected(*to.failure());
     return done;
   }
@@ -45,7 +45,7 @@ class by_hand {
     requires knows<T>
   [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
                                                          T& into) noexcept {
-    return detail::within_border("decode", name, [&] { read(from, into); });
+    return detail::within_border(detail::decoding, name, [&] { read(from, into); });
   }
 
  private:

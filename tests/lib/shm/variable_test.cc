@@ -2,6 +2,7 @@
 
 #include "lib/shm/variable.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -220,7 +221,9 @@ TYPED_TEST(Variable, AValueThatCannotBeEncodedPublishesNothing) {
   auto here = this->template make<moody>();
   ASSERT_TRUE(here.write({.number = 1}));
   moody::throws = true;
-  EXPECT_EQ(outcome(here.write({.number = 2})), "corrupt");
+  const auto refused = here.write({.number = 2});
+  ASSERT_EQ(outcome(refused), "invalid");
+  EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("serialize() threw: a bad mood; "));
   EXPECT_EQ(outcome(here.update([](moody& now) { now.number = 3; })), "corrupt");
   moody::throws = false;
   EXPECT_EQ(value_of(here).number, 1);
