@@ -33,6 +33,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -146,6 +147,12 @@ class direct_input {
     if (version > detail::class_note::max_version) fail("a class has an impossible version");
     return static_cast<std::uint32_t>(version);
   }
+  // serialize() of an older program would take what follows for something else.
+  template <class T>
+  [[nodiscard]] static std::uint32_t known_version(std::uint64_t version) {
+    if (version > boost::serialization::version<T>::value) refuse_newer(typeid(T));
+    return checked_version(version);
+  }
 
   // --- Values, by kind.
 
@@ -237,12 +244,13 @@ class direct_input {
   [[gnu::always_inline]] detail::class_note meet() {
     auto& note = notes_[detail::number_of<T>()];
     if (!note.met()) [[unlikely]]
-      note = introduce();
+      note = introduce<T>();
     return note;
   }
+  template <class T>
   [[gnu::noinline]] detail::class_note introduce() {
     const std::uint64_t bits = get_number();
-    return {checked_version(bits >> 1), (bits & 1) != 0};
+    return {known_version<T>(bits >> 1), (bits & 1) != 0};
   }
 
   template <class T>
@@ -307,7 +315,7 @@ class direct_input {
     requires detail::is_hashed<T>
   void load_members(T& into, std::uint32_t /*version*/) {
     const std::size_t count = get_count();
-    const std::uint32_t item_version = get_version();
+    const std::uint32_t item_version = known_version<typename T::value_type>(get_number());
     into.reserve(count);
     load_items(into, count, item_version);
   }
@@ -529,6 +537,11 @@ class direct_input {
   }
   [[nodiscard]] static detail::refusal unknown(std::string_view name, const char* remedy) {
     return detail::refusal({errc::mismatch, 0, "decode class", short_text(name), remedy});
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] static void refuse_newer(const std::type_info& of) {
+    throw detail::refusal(
+        {errc::mismatch, 0, "decode class", short_text(boost::core::demangle(of.name())),
+         "update this program: a newer one wrote it", "its version is newer than this program's"});
   }
   [[noreturn, gnu::cold, gnu::noinline]] static void fail(const char* why) {
     throw refused(errc::corrupt, why);

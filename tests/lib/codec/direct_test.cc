@@ -170,6 +170,8 @@ struct person {
 }  // namespace shmark
 BOOST_CLASS_VERSION(shmark::person<1>, 1)
 BOOST_CLASS_VERSION(shmark::person<2>, 2)
+BOOST_CLASS_VERSION(shmark::person<3>, 3)
+BOOST_CLASS_VERSION(shmark::person<4>, 4)
 namespace shmark {
 namespace {
 
@@ -185,6 +187,18 @@ TEST(Direct, TellsSerializeTheVersionThatWasWritten) {
   const auto now = copy_of(person<2>{.name = "Ada", .city = "London"});
   EXPECT_EQ(now.seen, 2U);
   EXPECT_EQ(now.city, "London");
+}
+
+TEST(Direct, RefusesAVersionThatIsNewerThanTheClass) {
+  const auto refuses = [](const auto& newer, auto into) {
+    const auto done = direct::decode(encoded(newer), into);
+    EXPECT_EQ(kind(done), "mismatch");
+    EXPECT_NE(outcome(done).find("::person<"), std::string::npos) << outcome(done);
+  };
+  refuses(person<2>{.name = "Ada"}, person<1>{});
+  refuses(std::vector<person<2>>(1), std::vector<person<1>>());
+  // Not as above: a class that is used through pointers is saved in another way everywhere.
+  refuses(std::make_unique<person<4>>(), std::unique_ptr<person<3>>());
 }
 
 TEST(Direct, StoresAVersionOncePerClass) {
