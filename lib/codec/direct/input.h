@@ -3,7 +3,7 @@
 //
 // Nothing in the bytes is believed: each read is held against what is left, each count too, since
 // every item takes at least a byte; a pointer can refer only to an object of its own class, and no
-// object gets two owners; nesting has a limit.
+// object gets two owners, and no key comes twice where it may not; nesting has a limit.
 #pragma once
 
 #include <bit>
@@ -102,7 +102,18 @@ class direct_input {
   // Says that the object that was decoded last, `from`, is now at `to`.
   template <class To, class From>
   void reset_object_address(To* to, From* from) noexcept {
-    for (std::size_t i = last_begin_; i < objects_.size(); ++i) {
+    move_objects(last_begin_, to, from);
+  }
+
+ private:
+  template <class T>
+  friend struct detail::operations_of;
+  struct helpers : boost::archive::detail::helper_collection {};
+
+  // Those from `begin` on that are a part of `from`.
+  template <class To, class From>
+  void move_objects(std::size_t begin, To* to, From* from) noexcept {
+    for (std::size_t i = begin; i < objects_.size(); ++i) {
       auto& object = objects_[i];
       const std::size_t offset =
           std::bit_cast<std::uintptr_t>(object.address) - std::bit_cast<std::uintptr_t>(from);
@@ -110,11 +121,6 @@ class direct_input {
       object.address = std::bit_cast<std::byte*>(to) + offset;
     }
   }
-
- private:
-  template <class T>
-  friend struct detail::operations_of;
-  struct helpers : boost::archive::detail::helper_collection {};
 
   // --- Bytes.
 
@@ -312,11 +318,11 @@ class direct_input {
     load_items(into, count, 0);
   }
   template <class T>
-    requires detail::is_hashed<T>
+    requires detail::is_hashed<T> || detail::is_set<T>
   void load_members(T& into, std::uint32_t /*version*/) {
     const std::size_t count = get_count();
     const std::uint32_t item_version = known_version<typename T::value_type>(get_number());
-    into.reserve(count);
+    if constexpr (detail::is_hashed<T>) into.reserve(count);
     load_items(into, count, item_version);
   }
   // Boost's header does not expect a negative number here.
@@ -333,11 +339,19 @@ class direct_input {
     using item = typename Container::value_type;
     into.clear();
     for (; count > 0; --count) {
+      const std::size_t begin = objects_.size();
       boost::serialization::detail::stack_construct<direct_input, item> next(*this, version);
       load(next.reference());
+      const std::size_t before = into.size();
       const auto at = into.insert(into.end(), std::move(next.reference()));
-      reset_object_address(&*at, next.address());
+      refuse_twice(into.size() == before);
+      move_objects(begin, &*at, next.address());
     }
+  }
+  // The second would go, and with it what it owns: pointers that follow may refer to that.
+  [[gnu::always_inline]] static void refuse_twice(bool is_there) {
+    if (is_there) [[unlikely]]
+      fail("two items of a container have the same key");
   }
 
   // A map keeps those of its elements whose keys come again: mostly little has changed, and getting
@@ -345,10 +359,15 @@ class direct_input {
   // from there on it is what the map held.
   template <class Map>
   void load_map(Map& into, std::size_t count) {
-    if constexpr (!detail::is_replaced_whole<typename Map::mapped_type>) into.clear();
+    constexpr bool keeps =
+        detail::plainly_keyed<Map> && detail::is_replaced_whole<typename Map::mapped_type>;
+    if constexpr (!keeps) into.clear();
     auto old = into.begin();
     for (; count > 0; --count) {
-      auto key = load_key<Map>();
+      [[maybe_unused]] const std::size_t begin = objects_.size();
+      std::conditional_t<detail::keyed_by_text<Map>, std::string_view, typename Map::key_type>
+          key{};
+      load_key(key);
       auto order = std::weak_ordering::greater;
       while (old != into.end() && (order = compare(into, old->first, key)) < 0) {
         old = into.erase(old);
@@ -356,22 +375,23 @@ class direct_input {
       if (old != into.end() && order == 0) {
         load((old++)->second);
       } else {
+        const std::size_t before = into.size();
         const auto made = into.emplace_hint(old, std::piecewise_construct,
                                             std::forward_as_tuple(std::move(key)), std::tuple());
+        refuse_twice(into.size() == before);
+        if constexpr (!detail::plainly_keyed<Map>) move_objects(begin, &made->first, &key);
         load(made->second);
       }
     }
     into.erase(old, into.end());
   }
-  template <class Map>
-  [[nodiscard, gnu::always_inline]] auto load_key() {
-    if constexpr (detail::keyed_by_text<Map>) {
+  template <class Key>
+  [[gnu::always_inline]] void load_key(Key& into) {
+    if constexpr (std::same_as<Key, std::string_view>) {
       const std::size_t size = get_count();
-      return std::string_view(reinterpret_cast<const char*>(take(size)), size);
+      into = {reinterpret_cast<const char*>(take(size)), size};
     } else {
-      typename Map::key_type key{};
-      load(key);
-      return key;
+      load(into);
     }
   }
   template <class Map, class Key>

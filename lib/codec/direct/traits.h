@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
@@ -54,6 +55,11 @@ constexpr bool is_pair = false;
 template <class A, class B>
 constexpr bool is_pair<std::pair<A, B>> = true;
 
+template <class T>
+constexpr bool is_set = false;
+template <class T, class C, class A>
+constexpr bool is_set<std::set<T, C, A>> = true;
+
 // The hash tables that Boost.Serialization knows, of the standard library and of Boost.
 template <class T>
 constexpr bool is_hashed = false;
@@ -81,6 +87,19 @@ template <class T, class A>
 constexpr bool is_replaced_whole<std::vector<T, A>> = is_replaced_whole<T>;
 template <class K, class T, class C, class A>
 constexpr bool is_replaced_whole<std::map<K, T, C, A>> = true;
+
+// Whether a key of the map that equals another is the same, so that it may take its place.
+template <class>
+constexpr bool is_plain_order = false;
+template <class T>
+constexpr bool is_plain_order<std::less<T>> = true;
+template <class T>
+constexpr bool is_plain_order<std::greater<T>> = true;
+template <class Map>
+concept plainly_keyed =
+    (std::integral<typename Map::key_type> || std::is_enum_v<typename Map::key_type> ||
+     is_string<typename Map::key_type>) &&
+    is_plain_order<typename Map::key_compare>;
 
 // Whose keys can be compared with text in the archive itself, without a copy.
 template <class Map>

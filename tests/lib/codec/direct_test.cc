@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -19,6 +20,8 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -380,6 +383,125 @@ TEST(Direct, RestoresPointersIntoMapsAndSets) {
     EXPECT_EQ(copy.to_number, &*copy.numbers.find("two"));
     EXPECT_EQ(copy.to_leaves,
               (std::vector<const leaf*>{&*copy.leaves.begin(), &*std::next(copy.leaves.begin())}));
+  }
+}
+
+// Containers whose items own something, and a pointer that looks at it. In a damaged one two items
+// have the same key: only one of them is there.
+struct named_owner {
+  int key = 0;
+  std::unique_ptr<leaf> owned;
+  bool operator<(const named_owner& other) const { return key < other.key; }
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive & key & owned;
+  }
+};
+struct owner_hash {
+  std::size_t operator()(const named_owner& of) const { return static_cast<std::size_t>(of.key); }
+};
+struct owner_equal {
+  bool operator()(const named_owner& a, const named_owner& b) const { return a.key == b.key; }
+};
+template <class Container>
+struct watched_container {
+  Container items;
+  const leaf* watcher = nullptr;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive & items & watcher;
+  }
+};
+
+template <class Container>
+void refuses_keys_that_come_twice() {
+  constexpr int repeated = 77, other = 78;
+  watched_container<Container> value;
+  for (const int key : {repeated, other}) {
+    if constexpr (requires { typename Container::mapped_type; }) {
+      value.items.emplace(key, std::make_unique<leaf>(key + 10));
+    } else {
+      value.items.insert(named_owner{key, std::make_unique<leaf>(key + 10)});
+    }
+  }
+  auto bytes = encoded(value);
+  const auto at = std::ranges::find(bytes, std::byte{other});
+  ASSERT_NE(at, bytes.end());
+  *at = std::byte{repeated};
+  watched_container<Container> into;
+  EXPECT_EQ(kind(direct::decode(bytes, into)), "corrupt");
+}
+
+// A regression: one of the two was freed, and a pointer to what it had owned given out.
+TEST(Direct, RefusesKeysThatComeTwice) {
+  refuses_keys_that_come_twice<std::map<int, std::unique_ptr<leaf>>>();
+  refuses_keys_that_come_twice<std::map<int, std::unique_ptr<leaf>, std::greater<>>>();
+  refuses_keys_that_come_twice<std::unordered_map<int, std::unique_ptr<leaf>>>();
+  refuses_keys_that_come_twice<std::set<named_owner>>();
+  refuses_keys_that_come_twice<std::unordered_set<named_owner, owner_hash, owner_equal>>();
+}
+
+TEST(Direct, TakesKeysThatComeTwiceWhereTheyMay) {
+  std::multimap<int, std::unique_ptr<leaf>> items;
+  for (const int value : {1, 2}) items.emplace(5, std::make_unique<leaf>(value));
+  const auto bytes = encoded(items);
+  ASSERT_EQ(outcome(direct::decode(bytes, items)), "ok");
+  EXPECT_EQ(items.size(), 2U);
+  EXPECT_EQ(copy_of(std::unordered_multimap<int, int>{{5, 1}, {5, 2}}).size(), 2U);
+  EXPECT_EQ(copy_of(std::unordered_multiset<int>{5, 5}).size(), 2U);
+}
+
+// Two tracked members, or what it owns, are in a key; of the keys that are equal, each is itself.
+struct wide_key {
+  leaf first, second;
+  std::vector<leaf> more;
+  int unordered = 0;
+  bool operator<(const wide_key& other) const { return first < other.first; }
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive & first & second & more & unordered;
+  }
+};
+
+}  // namespace
+}  // namespace shmark
+BOOST_CLASS_IMPLEMENTATION(shmark::wide_key, boost::serialization::object_serializable)
+BOOST_CLASS_TRACKING(shmark::wide_key, boost::serialization::track_never)
+namespace shmark {
+namespace {
+
+struct map_with_wide_keys {
+  std::map<wide_key, int> items;
+  std::vector<const leaf*> watchers;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive & items & watchers;
+  }
+};
+
+// A regression: they pointed to where the keys had been before they came into the map.
+TEST(Direct, RestoresPointersIntoAMapsKeys) {
+  map_with_wide_keys value;
+  for (const int n : {1, 2}) {
+    value.items[{.first = {n}, .second = {n + 10}, .more = {leaf{n + 20}}, .unordered = n}] = n;
+  }
+  const auto look = [](map_with_wide_keys& at) {
+    at.watchers.clear();
+    for (const auto& [key, n] : at.items) {
+      at.watchers.insert(at.watchers.end(), {&key.first, &key.second, &key.more.front()});
+    }
+    return at.watchers;
+  };
+  look(value);
+  map_with_wide_keys copy;
+  copy.items[{.first = {2}, .second = {}, .more = {}, .unordered = 7}] =
+      2;  // equal to one that comes, and yet not the same
+  for (int times = 0; times < 2; ++times) {
+    ASSERT_EQ(outcome(direct::decode(encoded(value), copy)), "ok");
+    ASSERT_EQ(copy.items.size(), 2U);
+    EXPECT_EQ(copy.items.rbegin()->first.unordered, 2);
+    const auto seen = copy.watchers;
+    EXPECT_EQ(seen, look(copy));
   }
 }
 
