@@ -63,6 +63,7 @@
 #include <span>
 #include <utility>
 
+#include "lib/base/check.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
@@ -257,7 +258,8 @@ class store<Segment, Lock>::snapshot {
 };
 
 // The right to publish new values; the exclusive lock is held as long as this lives. What was
-// written and not committed is dropped at its end. Requires: the store outlives it.
+// written and not committed is dropped at its end. Requires: the store outlives it; the process is
+// the one that began it, and not a forked child, which is stopped.
 template <named_segment Segment, lock Lock>
 class store<Segment, Lock>::transaction final : private sink {
  public:
@@ -290,6 +292,7 @@ class store<Segment, Lock>::transaction final : private sink {
 
   // Where to write the new value, all of it, from its beginning.
   [[nodiscard]] sink& output() noexcept {
+    refuse_forked();
     if (!writing_) begin_writing();
     return *this;
   }
@@ -319,6 +322,10 @@ class store<Segment, Lock>::transaction final : private sink {
   void begin_writing() noexcept {
     writing_ = true;
     store_->block_->word.store(word_ | detail::writing_bit, std::memory_order_release);
+  }
+
+  void refuse_forked() const noexcept {
+    SHMARK_CHECK(since_fork_ == fork_depth(), "a forked child uses its parent's transaction");
   }
 
   [[nodiscard]] std::size_t spare_index() const noexcept {

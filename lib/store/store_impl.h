@@ -333,6 +333,7 @@ std::expected<void, error> store<Segment, Lock>::transaction::move_spare(std::si
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::transaction::grow(std::size_t size)
     -> std::expected<std::span<std::byte>, error> {
+  refuse_forked();
   const auto whole_pages = [](std::size_t wanted) {
     constexpr std::size_t page = 4096;
     constexpr std::size_t header = sizeof(detail::data_header);
@@ -348,6 +349,7 @@ auto store<Segment, Lock>::transaction::grow(std::size_t size)
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::commit() {
+  refuse_forked();
   // A value that is this much smaller than its segment gives the segment back.
   constexpr std::size_t waste = 4;
   control& block = *store_->block_;
@@ -390,6 +392,7 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit() {
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::remove() {
+  refuse_forked();
   empty(*store_->attachment_);
   writing_ = false;  // what has gone up stays up
   {

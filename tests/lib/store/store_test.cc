@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -550,6 +551,31 @@ TYPED_TEST(Store, AChildForkedInsideATransactionCannotEndIt) {
   step.reach(1);
   EXPECT_EQ(stray.wait(), support::killed_by(SIGABRT));
   EXPECT_EQ(made.word(), word);
+}
+
+// A regression: its commit() published, under its parent's lock.
+TYPED_TEST(Store, AChildForkedInsideATransactionCannotUseIt) {
+  auto made = this->create({.capacity = 256});
+  must_write(made, value_of(1, 300));
+  auto change = made.write();
+  ASSERT_TRUE(change);
+  sink& from_before = change->output();
+  const std::vector<std::function<void()>> uses{
+      [&] { change->output().write("x", 1); },
+      [&] { from_before.write(value_of(2, 9000).data(), 9000); },
+      [&] { static_cast<void>(change->commit()); },
+      [&] { static_cast<void>(change->remove()); },
+  };
+  const auto value = value_of(3, 200);
+  from_before.write(value.data(), value.size());
+  for (const auto& use : uses) {
+    EXPECT_EQ(child::start(use).wait(), support::killed_by(SIGABRT));
+  }
+  EXPECT_EQ(made.word(), change->word() | detail::writing_bit);
+  ASSERT_TRUE(change->commit());
+  change = std::unexpected(error{});
+  EXPECT_EQ(read_all(made), value);
+  EXPECT_EQ(stats_of(made).serial, 3U);
 }
 
 // --- All at once.
