@@ -18,9 +18,8 @@
 // Protocol. All but (1) needs the lock; M is the memory order.
 //   (1) cached read   word.load(M acquire) == the word that the copy was decoded under: no change
 //                     since, and no writer now
-//   (2) read          acquire shared; if writing is up, or an owner died, begin and end a write
-//   (3),
-//                     which repairs, and again; use the current side; release
+//   (2) read          acquire shared; if writing is up, or an owner died, begin and end a write (it
+//                     repairs) and do this again; use the current side; release
 //   (3) write         acquire exclusive; repair if writing is up; word |= writing (M release);
 //                     write into the spare side only; commit (4) or word &= ~writing; release
 //   (4) commit        spare.length, checksum; word := (serial + 1) << 1 (M release): this one store
