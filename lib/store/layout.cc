@@ -71,7 +71,8 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
   const std::uint64_t capacity = std::atomic_ref(block->capacity).load(std::memory_order_relaxed);
   const std::uint32_t checked =
       std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
-  if (capacity > segment.size() || sizeof(control) + 2 * capacity > segment.size() ||
+  if (!is_capacity(capacity) || capacity > segment.size() ||
+      sizeof(control) + 2 * capacity > segment.size() ||
       sizeof(control) + 2 * capacity != block->segment_size || checked > 1) {
     return failure(errc::corrupt, attempted, object, because{"its sizes do not fit together"});
   }

@@ -83,6 +83,11 @@ constexpr std::uint64_t writing_bit = 1;
 [[nodiscard]] constexpr std::uint64_t word_of(std::uint64_t serial) noexcept { return serial << 1; }
 [[nodiscard]] constexpr std::uint64_t serial_of(std::uint64_t word) noexcept { return word >> 1; }
 
+// What the bytes of each buffer may be.
+[[nodiscard]] constexpr bool is_capacity(std::uint64_t bytes) noexcept {
+  return bytes >= 256 && bytes <= std::uint64_t{1} << 60;
+}
+
 // Writes everything but the lock into a zero-filled control segment.
 void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
            std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept;

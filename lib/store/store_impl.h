@@ -20,7 +20,7 @@ segment_initializer store<Segment, Lock>::initializer(const segment_key& key,
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::check(const segment_key& key,
                                                        const store_options& options) noexcept {
-  if (options.capacity >= 256 && options.capacity <= std::size_t{1} << 60) return {};
+  if (detail::is_capacity(options.capacity)) return {};
   return failure(errc::invalid, "create store", key.text(),
                  because{"its capacity is not within 256 and 2^60 bytes"}, "choose another");
 }

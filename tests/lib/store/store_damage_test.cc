@@ -127,6 +127,20 @@ TYPED_TEST(DamagedStore, OneThatIsShorterThanItSaysIsCorrupt) {
   std::memcpy(again->bytes().data(), whole.data(), whole.size());
 }
 
+TYPED_TEST(DamagedStore, ACapacityOutsideItsRangeIsCorrupt) {
+  auto made = this->create();
+  const auto raw = this->raw();
+  auto& block = this->control_of(raw);
+  const auto whole = block.capacity;
+  for (const std::uint64_t capacity : {0U, 7U, 255U}) {
+    block.capacity = capacity;
+    block.segment_size = sizeof block + 2 * capacity;
+    EXPECT_EQ(outcome(TypeParam::store::attach(this->key())), "corrupt") << capacity;
+  }
+  block.capacity = whole;
+  block.segment_size = sizeof block + 2 * whole;
+}
+
 TYPED_TEST(DamagedStore, AValueThatDoesNotMatchItsChecksumIsCorrupt) {
   for (const std::size_t size : {std::size_t{1}, std::size_t{1000}, std::size_t{10'000}}) {
     auto made = this->create();
