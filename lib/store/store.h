@@ -217,11 +217,11 @@ class store {
   // or the store being removed. Can be cut short anywhere and done again.
   static void discard(attachment& shared, std::size_t index) noexcept;
 
-  // Whether a value fits where it is, and whether a side's bytes have their checksum, if the store
-  // has any. Requires: the lock. Errors: corrupt.
+  // Whether the current value fits where it is, and whether it has its checksum, if the store has
+  // any; what nobody has written yet has none. Requires: the lock. Errors: corrupt.
   std::expected<void, error> check_length(std::size_t length, const place& where,
                                           const char* attempted) const noexcept;
-  std::expected<void, error> check_sum(std::size_t index,
+  std::expected<void, error> check_sum(std::uint64_t word,
                                        std::span<const std::byte> bytes) const noexcept;
   // Where a side's bytes are. Requires: the lock. Errors: corrupt, denied, no_space.
   std::expected<place, error> find(std::size_t index) const;

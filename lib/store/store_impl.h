@@ -174,7 +174,7 @@ auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error
         SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
         const auto length = static_cast<std::size_t>(block_->sides[current].length);
         SHMARK_RETURN_IF_ERROR(check_length(length, where, "read store"));
-        SHMARK_RETURN_IF_ERROR(check_sum(current, where.bytes.first(length)));
+        SHMARK_RETURN_IF_ERROR(check_sum(word, where.bytes.first(length)));
         return snapshot(std::move(admitted.lock), std::move(where), length, word);
       }
     }
@@ -257,9 +257,11 @@ std::expected<void, error> store<Segment, Lock>::check_length(
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::check_sum(
-    std::size_t index, std::span<const std::byte> bytes) const noexcept {
-  if (!attachment_->has_checksum || bytes.empty() ||
-      detail::checksum(bytes) == block_->sides[index].checksum) {
+    std::uint64_t word, std::span<const std::byte> bytes) const noexcept {
+  const std::uint64_t serial = detail::serial_of(word);
+  const bool is_unwritten = serial == 1 && bytes.empty();
+  if (!attachment_->has_checksum || is_unwritten ||
+      detail::checksum(bytes) == block_->sides[serial % 2].checksum) {
     return {};
   }
   return failure(errc::corrupt, "read store", attachment_->key.text(),
@@ -319,7 +321,7 @@ auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::verify() const {
-  return store_->check_sum(1 - spare_index(), bytes());
+  return store_->check_sum(word_, bytes());
 }
 
 template <named_segment Segment, lock Lock>

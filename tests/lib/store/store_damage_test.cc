@@ -167,6 +167,20 @@ TYPED_TEST(DamagedStore, AValueThatDoesNotMatchItsChecksumIsCorrupt) {
   }
 }
 
+// A regression: no bytes were taken for a value that nobody has written.
+TYPED_TEST(DamagedStore, ALengthOfZeroDoesNotMatchTheChecksumOfAValue) {
+  auto made = this->create();
+  EXPECT_EQ(read_all(made), bytes()) << "nobody has written";
+  must_write(made, value_of(1, 100));
+  const auto raw = this->raw();
+  this->control_of(raw).sides[0].length = 0;
+  EXPECT_EQ(outcome(made.read()), "corrupt");
+  EXPECT_EQ(outcome(made.write().value().verify()), "corrupt");
+  must_write(made, {});
+  EXPECT_EQ(read_all(made), bytes()) << "somebody has written nothing";
+  EXPECT_EQ(outcome(made.write().value().verify()), "ok");
+}
+
 TYPED_TEST(DamagedStore, WithoutChecksumsItIsReadAsItIs) {
   auto made = this->create({.has_checksum = false});
   must_write(made, value_of(1, 1000));
