@@ -19,7 +19,7 @@ short_text segment_key::text() const noexcept {
   const auto name = space.view();
   const int length = number == 0 ? std::snprintf(text, sizeof text, "shmark.%.*s",
                                                  static_cast<int>(name.size()), name.data())
-                                 : std::snprintf(text, sizeof text, "shmark.%.*s.%016llx",
+                                 : std::snprintf(text, sizeof text, "shmark.%.*s:%016llx",
                                                  static_cast<int>(name.size()), name.data(),
                                                  static_cast<unsigned long long>(number));
   return std::string_view(text, static_cast<std::size_t>(length));

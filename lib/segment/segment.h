@@ -45,7 +45,7 @@ struct segment_key {
   // A fresh number in the same space, in no relation to others.
   [[nodiscard]] static segment_key random_in(short_text space) noexcept;
   // The key as people see it, and as /dev/shm shows it: "shmark.1000.demo" or
-  // "shmark.1000.demo.7f00aa…".
+  // "shmark.1000.demo:7f00aa…". No space has a colon, so no two keys have the same text.
   [[nodiscard]] short_text text() const noexcept;
   // Whether the space is one that can be used in a name.
   [[nodiscard]] bool valid() const noexcept;

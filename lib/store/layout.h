@@ -1,4 +1,4 @@
-// The bytes of a store's segments, version 2. LAYOUT.md draws them, this file is what compiles; a
+// The bytes of a store's segments, version 3. LAYOUT.md draws them, this file is what compiles; a
 // change to either is a change to the other, and to layout_version.
 //
 // A control segment holds a control block and two buffers of equal capacity, one per side. A value
@@ -19,7 +19,7 @@
 
 namespace shmark::detail {
 
-constexpr std::uint32_t layout_version = 2;
+constexpr std::uint32_t layout_version = 3;
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t lock_area_size = 256;
 

@@ -11,12 +11,22 @@ std::string text_of(const segment_key& key) { return std::string(key.text().view
 
 TEST(SegmentKey, IsShownAsInDevShm) {
   EXPECT_EQ(text_of({"1000.demo", 0}), "shmark.1000.demo");
-  EXPECT_EQ(text_of({"1000.demo", 0x7f00aa}), "shmark.1000.demo.00000000007f00aa");
+  EXPECT_EQ(text_of({"1000.demo", 0x7f00aa}), "shmark.1000.demo:00000000007f00aa");
+}
+
+// A regression: a domain's name could be another's with a number.
+TEST(SegmentKey, HasATextThatNoOtherKeyHas) {
+  const segment_key numbered{"1000.demo", 0x7f00aa};
+  for (const char separator : {'.', '_', '-'}) {
+    const auto space = std::string("1000.demo") + separator + "00000000007f00aa";
+    ASSERT_TRUE((segment_key{space, 0}.valid()));
+    EXPECT_NE(text_of({space, 0}), text_of(numbered));
+  }
 }
 
 TEST(SegmentKey, FitsItsTextHoweverLongTheName) {
   const std::string longest(63, 'x');
-  EXPECT_EQ(text_of({longest, ~std::uint64_t{0}}), "shmark." + longest + ".ffffffffffffffff");
+  EXPECT_EQ(text_of({longest, ~std::uint64_t{0}}), "shmark." + longest + ":ffffffffffffffff");
 }
 
 TEST(SegmentKey, AllowsLettersDigitsDotsUnderscoresAndDashes) {

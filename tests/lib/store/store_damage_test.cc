@@ -388,7 +388,7 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
     return got;
   };
   EXPECT_EQ(std::memcmp(raw.bytes().data(), "shmarkS\n", 8), 0);
-  EXPECT_EQ(number(raw, 8), 2U | std::uint64_t{1} << 32) << "version, has_checksum";
+  EXPECT_EQ(number(raw, 8), 3U | std::uint64_t{1} << 32) << "version, has_checksum";
   EXPECT_STREQ(reinterpret_cast<const char*>(raw.bytes().data() + 16),
                std::string(TypeParam::lock::name).c_str());
   EXPECT_EQ(number(raw, 40), sizeof(typename TypeParam::lock::state));
