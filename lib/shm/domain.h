@@ -87,9 +87,10 @@ class domain {
   [[nodiscard]] std::expected<variable_of<T>, error> variable(std::string_view name,
                                                               const store_options& options = {});
 
-  // Removes a variable; whoever has it open gets not_found. Errors: not_found; timed_out, if it is
-  // held for longer than removal_patience.
-  [[nodiscard]] std::expected<void, error> remove(std::string_view name);
+  // Removes a variable; whoever has it open gets not_found. Waits for its holder, and holds the
+  // registry meanwhile: nobody opens or makes a variable. Errors: not_found; timed_out.
+  [[nodiscard]] std::expected<void, error> remove(
+      std::string_view name, deadline until = deadline::after(removal_patience));
 
   struct entry {
     std::string type;
@@ -97,10 +98,12 @@ class domain {
   // All names. Errors: those of read().
   [[nodiscard]] std::expected<std::map<std::string, entry>, error> list();
 
-  // Removes all variables and the registry. Carries on past what it cannot remove; the first such
-  // error is returned, and the registry then stays. Otherwise the handle is of no use after. It is
-  // no error if somebody has done so already.
-  [[nodiscard]] std::expected<void, error> cleanup();
+  // Removes all variables and the registry. Carries on past what it cannot remove, be it that
+  // somebody holds it until the deadline, which is one for all; the first such error is returned,
+  // and the registry then stays. Otherwise the handle is of no use after. Holds the registry
+  // meanwhile, as remove() does. It is no error if somebody has done so already.
+  [[nodiscard]] std::expected<void, error> cleanup(
+      deadline until = deadline::after(removal_patience));
 
  private:
   using entries = detail::registry_entries;
@@ -119,7 +122,8 @@ class domain {
                                                        const char* type) const;
   std::expected<store_type, error> make(transaction& change, const std::string& name,
                                         const char* type, const store_options& options);
-  std::expected<void, error> remove_entry(transaction& change, const std::string& name);
+  std::expected<void, error> remove_entry(transaction& change, const std::string& name,
+                                          deadline until);
 
   segment_key key_;
   registry registry_;

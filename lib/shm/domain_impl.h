@@ -64,7 +64,9 @@ template <class Backend>
 auto domain<Backend>::make(transaction& change, const std::string& name, const char* type,
                            const store_options& options) -> std::expected<store_type, error> {
   if (name.empty()) return failure(errc::invalid, "create variable", "with an empty name");
-  if (change.value().contains(name)) SHMARK_RETURN_IF_ERROR(remove_entry(change, name));
+  if (change.value().contains(name)) {
+    SHMARK_RETURN_IF_ERROR(remove_entry(change, name, deadline::after(removal_patience)));
+  }
   for (;;) {
     const auto key = segment_key::random_in(key_.space);
     change.value()[name] = {key.number, type, detail::entry_state::making};
@@ -86,15 +88,15 @@ auto domain<Backend>::make(transaction& change, const std::string& name, const c
 }
 
 template <class Backend>
-std::expected<void, error> domain<Backend>::remove(std::string_view name) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact(deadline::after(removal_patience)));
+std::expected<void, error> domain<Backend>::remove(std::string_view name, deadline until) {
+  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact(until));
   if (!change.value().contains(name)) return failure(errc::not_found, "remove variable", name);
-  return remove_entry(change, std::string(name));
+  return remove_entry(change, std::string(name), until);
 }
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::remove_entry(transaction& change,
-                                                         const std::string& name) {
+                                                         const std::string& name, deadline until) {
   auto& about = change.value()[name];
   const auto key = key_of(about.number);
   if (about.state == detail::entry_state::making) {
@@ -102,7 +104,7 @@ std::expected<void, error> domain<Backend>::remove_entry(transaction& change,
   } else {
     about.state = detail::entry_state::removing;
     SHMARK_RETURN_IF_ERROR(change.commit());
-    auto removed = store_type::remove(key, deadline::after(removal_patience));
+    auto removed = store_type::remove(key, until);
     if (!removed && removed.error().code != errc::not_found) {
       change.value()[name].state = detail::entry_state::ready;
       static_cast<void>(change.commit());  // else the next removal finds it as it is
@@ -125,8 +127,8 @@ auto domain<Backend>::list() -> std::expected<std::map<std::string, entry>, erro
 }
 
 template <class Backend>
-std::expected<void, error> domain<Backend>::cleanup() {
-  auto change = registry_.transact(deadline::after(removal_patience));
+std::expected<void, error> domain<Backend>::cleanup(deadline until) {
+  auto change = registry_.transact(until);
   if (!change) {
     if (change.error().code != errc::not_found) return std::unexpected(change.error());
     // Removed, if not to the end; the attempt to open it does the rest. What is there now under the
@@ -137,7 +139,7 @@ std::expected<void, error> domain<Backend>::cleanup() {
   std::expected<void, error> outcome;
   const entries all = change->value();
   for (const auto& [name, about] : all) {
-    if (auto done = remove_entry(*change, name); !done && outcome) outcome = done;
+    if (auto done = remove_entry(*change, name, until); !done && outcome) outcome = done;
   }
   return outcome ? change->remove() : outcome;
 }

@@ -208,6 +208,25 @@ TYPED_TEST(Domain, CleaningUpGoesOnPastWhatItCannotRemove) {
   EXPECT_TRUE(this->is_gone());
 }
 
+// A regression: it waited for each of those that are held, one after the other.
+TYPED_TEST(Domain, CleaningUpHasOneDeadlineForAll) {
+  auto own = this->open();
+  for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(own.template variable<int>(name));
+  {
+    auto a = own.template variable<int>("a").value();
+    auto c = own.template variable<int>("c").value();
+    const auto hold_a = a.transact();
+    const auto hold_c = c.transact();
+    auto peer = child::start([&] {
+      EXPECT_EQ(outcome(this->open().remove("a", deadline::none())), "would_block");
+      EXPECT_EQ(outcome(this->open().cleanup(deadline::none())), "would_block");
+    });
+    EXPECT_EQ(peer.wait(), exited(0));
+  }
+  EXPECT_EQ(own.list()->size(), 2U) << "the one that nobody held is gone";
+  EXPECT_EQ(outcome(own.cleanup()), "ok");
+}
+
 // A regression: it removed whatever registry it found, and leaked the variables of that.
 TYPED_TEST(Domain, CleaningUpThroughAnOldHandleLeavesTheNewDomainAlone) {
   auto old = this->open();
