@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "lib/base/contained.h"
 #include "lib/base/error.h"
 
 namespace shmark::detail {
@@ -55,8 +56,7 @@ std::expected<void, error> within_border(const crossing& way, std::string_view c
   } catch (const refusal& thrown) {
     return std::unexpected(thrown.why());
   } catch (const std::bad_alloc&) {
-    return failure(errc::no_space, way.attempted, codec, because{"this process is out of memory"},
-                   "free some, or raise its limit (ulimit -v)");
+    return out_of_memory(way.attempted, codec);
   } catch (const std::exception& thrown) {
     return failure(way.blamed, way.attempted, codec, thrown_on(way, thrown));
   } catch (...) {

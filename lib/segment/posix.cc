@@ -21,7 +21,18 @@ namespace {
 using detail::being_made;
 using detail::others_write;
 
-std::string object_name(const segment_key& key) { return "/" + std::string(key.text().view()); }
+// Without memory of its own: removal must not fail for want of it.
+class object_name {
+ public:
+  explicit object_name(const segment_key& key) noexcept {
+    const auto text = key.text();
+    std::ranges::copy(text.view(), text_ + 1);
+  }
+  [[nodiscard]] const char* c_str() const noexcept { return text_; }
+
+ private:
+  char text_[1 + short_text::capacity + 1] = {'/'};
+};
 
 std::expected<descriptor, error> open_object(const segment_key& key, int flags, mode_t mode,
                                              const char* attempted) {
@@ -199,8 +210,9 @@ std::expected<void, error> posix_segment::reserve(std::size_t size) const {
 std::vector<std::string> posix_segment::names(std::string_view prefix) {
   std::vector<std::string> found;
   std::error_code ignored;  // no /dev/shm: no objects
-  for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored)) {
-    auto name = entry.path().filename().string();
+  std::filesystem::directory_iterator at("/dev/shm", ignored);
+  for (; at != std::filesystem::directory_iterator(); at.increment(ignored)) {
+    auto name = at->path().filename().string();
     if (name.starts_with(prefix)) found.push_back(std::move(name));
   }
   return found;

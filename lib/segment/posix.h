@@ -42,6 +42,7 @@ class posix_segment {
   [[nodiscard]] std::expected<void, error> reserve(std::size_t size) const;
 
   // The names, without a leading slash, of all objects in /dev/shm that begin with `prefix`.
+  // Throws std::bad_alloc.
   [[nodiscard]] static std::vector<std::string> names(std::string_view prefix);
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }

@@ -40,6 +40,7 @@
 #include <string_view>
 #include <typeinfo>
 
+#include "lib/base/contained.h"
 #include "lib/base/error.h"
 #include "lib/shm/variable.h"
 
@@ -88,7 +89,8 @@ class domain {
                                                               const store_options& options = {});
 
   // Removes a variable; whoever has it open gets not_found. Waits for its holder, and holds the
-  // registry meanwhile: nobody opens or makes a variable. Errors: not_found; timed_out.
+  // registry meanwhile: nobody opens, makes or removes another. Errors: not_found; timed_out;
+  // no_space.
   [[nodiscard]] std::expected<void, error> remove(
       std::string_view name, deadline until = deadline::after(removal_patience));
 

@@ -15,35 +15,41 @@ std::expected<segment_key, error> domain<Backend>::well_known(std::string_view n
 
 template <class Backend>
 std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name) {
-  SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
-  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::open_or_create(key, {}));
-  return domain(key, registry(std::move(bytes)));
+  return contained("open domain", name, [&]() -> std::expected<domain, error> {
+    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
+    SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::open_or_create(key, {}));
+    return domain(key, registry(std::move(bytes)));
+  });
 }
 
 template <class Backend>
 std::expected<domain<Backend>, error> domain<Backend>::open_existing(std::string_view name) {
-  SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
-  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key));
-  return domain(key, registry(std::move(bytes)));
+  return contained("open domain", name, [&]() -> std::expected<domain, error> {
+    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
+    SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key));
+    return domain(key, registry(std::move(bytes)));
+  });
 }
 
 template <class Backend>
 template <class T>
 auto domain<Backend>::variable(std::string_view name, const store_options& options)
     -> std::expected<variable_of<T>, error> {
-  const char* type = typeid(T).name();
-  {
-    SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
-    auto found = find(*known, name, type);
-    if (found && *found) return variable_of<T>(**std::move(found));
-    // What the copy says may just have been removed and made anew: only the lock tells.
-    if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
-  }
-  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact());
-  SHMARK_ASSIGN_OR_RETURN(auto found, find(change.value(), name, type));
-  if (found) return variable_of<T>(*std::move(found));
-  SHMARK_ASSIGN_OR_RETURN(auto made, make(change, std::string(name), type, options));
-  return variable_of<T>(std::move(made));
+  return contained("open variable", name, [&]() -> std::expected<variable_of<T>, error> {
+    const char* type = typeid(T).name();
+    {
+      SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
+      auto found = find(*known, name, type);
+      if (found && *found) return variable_of<T>(**std::move(found));
+      // What the copy says may just have been removed and made anew: only the lock tells.
+      if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
+    }
+    SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact());
+    SHMARK_ASSIGN_OR_RETURN(auto found, find(change.value(), name, type));
+    if (found) return variable_of<T>(*std::move(found));
+    SHMARK_ASSIGN_OR_RETURN(auto made, make(change, std::string(name), type, options));
+    return variable_of<T>(std::move(made));
+  });
 }
 
 template <class Backend>
@@ -89,9 +95,11 @@ auto domain<Backend>::make(transaction& change, const std::string& name, const c
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::remove(std::string_view name, deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact(until));
-  if (!change.value().contains(name)) return failure(errc::not_found, "remove variable", name);
-  return remove_entry(change, std::string(name), until);
+  return contained("remove variable", name, [&]() -> std::expected<void, error> {
+    SHMARK_ASSIGN_OR_RETURN(auto change, registry_.transact(until));
+    if (!change.value().contains(name)) return failure(errc::not_found, "remove variable", name);
+    return remove_entry(change, std::string(name), until);
+  });
 }
 
 template <class Backend>
@@ -117,31 +125,36 @@ std::expected<void, error> domain<Backend>::remove_entry(transaction& change,
 
 template <class Backend>
 auto domain<Backend>::list() -> std::expected<std::map<std::string, entry>, error> {
-  SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
-  std::map<std::string, entry> names;
-  for (const auto& [name, about] : *known) {
-    if (about.state != detail::entry_state::ready) continue;
-    names[name] = {detail::readable(about.type.c_str())};
-  }
-  return names;
+  using names = std::map<std::string, entry>;
+  return contained("list variables", key_.text(), [&]() -> std::expected<names, error> {
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, registry_.read());
+    names found;
+    for (const auto& [name, about] : *known) {
+      if (about.state != detail::entry_state::ready) continue;
+      found[name] = {detail::readable(about.type.c_str())};
+    }
+    return found;
+  });
 }
 
 template <class Backend>
 std::expected<void, error> domain<Backend>::cleanup(deadline until) {
-  auto change = registry_.transact(until);
-  if (!change) {
-    if (change.error().code != errc::not_found) return std::unexpected(change.error());
-    // Removed, if not to the end; the attempt to open it does the rest. What is there now under the
-    // same key, if anything, is a new registry and not ours to remove.
-    static_cast<void>(store_type::attach(key_));
-    return {};
-  }
-  std::expected<void, error> outcome;
-  const entries all = change->value();
-  for (const auto& [name, about] : all) {
-    if (auto done = remove_entry(*change, name, until); !done && outcome) outcome = done;
-  }
-  return outcome ? change->remove() : outcome;
+  return contained("clean up domain", key_.text(), [&]() -> std::expected<void, error> {
+    auto change = registry_.transact(until);
+    if (!change) {
+      if (change.error().code != errc::not_found) return std::unexpected(change.error());
+      // Removed, if not to the end; the attempt to open it does the rest. What is there now under
+      // the same key, if anything, is a new registry and not ours to remove.
+      static_cast<void>(store_type::attach(key_));
+      return {};
+    }
+    std::expected<void, error> outcome;
+    const entries all = change->value();
+    for (const auto& [name, about] : all) {
+      if (auto done = remove_entry(*change, name, until); !done && outcome) outcome = done;
+    }
+    return outcome ? change->remove() : outcome;
+  });
 }
 
 }  // namespace shmark

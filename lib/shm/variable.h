@@ -26,6 +26,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lib/base/contained.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/codec/codec.h"
@@ -59,16 +60,20 @@ class variable {
   class transaction;
 
   // Users get variables from a domain; this is for those who bring a store of their own.
-  explicit variable(store_type bytes) noexcept : store_(std::move(bytes)) {}
+  // Throws what T{} throws.
+  explicit variable(store_type bytes) noexcept(std::is_nothrow_default_constructible_v<T>)
+      : store_(std::move(bytes)) {}
 
   // Another handle, with a cache of its own.
   [[nodiscard]] std::expected<variable, error> copy() const {
     SHMARK_ASSIGN_OR_RETURN(auto bytes, store_.copy());
-    return variable(std::move(bytes));
+    return contained("copy", "a variable", [&]() -> std::expected<variable, error> {
+      return variable(std::move(bytes));
+    });
   }
 
   // The value as of now. The pointer is good until the next call on this handle. Errors: those of
-  // the lock (a hit takes none), corrupt, not_found if somebody has removed the variable.
+  // the lock (a hit takes none), corrupt, no_space, not_found if somebody has removed the variable.
   [[nodiscard]] std::expected<const T*, error> read(deadline until = deadline::never()) {
     if (store_.word() == word_) [[likely]] {
       ++hits_;
@@ -77,8 +82,8 @@ class variable {
     return fetch(until);
   }
 
-  // Replaces the value, even one that fails its checksum. Errors: those of the lock, no_space (the
-  // old value stays), not_found.
+  // Replaces the value, even one that fails its checksum. Errors: those of the lock, no_space,
+  // invalid (T's assignment or serialize() threw), not_found; the old value then stays.
   [[nodiscard]] std::expected<void, error> write(const T& value,
                                                  deadline until = deadline::never());
 
@@ -88,8 +93,7 @@ class variable {
   template <change_of<T> F>
   [[nodiscard]] std::expected<void, error> update(F&& change, deadline until = deadline::never());
 
-  // Several operations under one exclusive lock, published by commit(). Errors: those of the lock,
-  // corrupt, not_found.
+  // Several operations under one exclusive lock, published by commit(). Errors: as read().
   [[nodiscard]] std::expected<transaction, error> transact(deadline until = deadline::never());
 
   // Of the value in this handle's copy; 0 if it has none.
@@ -108,6 +112,14 @@ class variable {
  private:
   static constexpr std::uint64_t no_copy = 0;  // no store has this word: serials begin at 1
 
+  // Errors: what T throws.
+  template <class Assignment>
+  static std::expected<void, error> assign(const Assignment& assignment) noexcept {
+    return contained("copy", "a variable's value", [&]() -> std::expected<void, error> {
+      assignment();
+      return {};
+    });
+  }
   [[gnu::noinline]] std::expected<const T*, error> fetch(deadline until);
   std::expected<void, error> decode(std::span<const std::byte> bytes, std::uint64_t word);
 
@@ -181,7 +193,7 @@ std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byt
   ++misses_;
   word_ = no_copy;  // should decoding fail, the copy is half of something
   if (bytes.empty()) {
-    copy_ = T{};
+    SHMARK_RETURN_IF_ERROR(assign([this] { copy_ = T{}; }));
   } else {
     SHMARK_RETURN_IF_ERROR(codec::decode(bytes, copy_));
   }
@@ -217,7 +229,8 @@ template <std::default_initializable T, class Backend>
 std::expected<void, error> variable<T, Backend>::write(const T& value, deadline until) {
   SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
   transaction whole(*this, std::move(change));  // without decoding what is replaced anyway
-  whole.value() = value;
+  T& copy = whole.value();
+  SHMARK_RETURN_IF_ERROR(assign([&copy, &value] { copy = value; }));
   return whole.commit();
 }
 

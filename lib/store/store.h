@@ -63,6 +63,7 @@
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/contained.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
@@ -157,6 +158,14 @@ class store {
     std::span<std::byte> bytes;
     std::shared_ptr<data> mapped;  // null: in the control segment
   };
+  static std::expected<std::shared_ptr<data>, error> share(Segment segment,
+                                                           std::uint64_t generation,
+                                                           const segment_key& key) noexcept {
+    using result = std::expected<std::shared_ptr<data>, error>;
+    return contained("map data segment", key.text(), [&]() -> result {
+      return std::make_shared<data>(data{std::move(segment), generation});
+    });
+  }
   // What the handles of one process share.
   struct attachment {
     attachment(segment_key its_key, Segment its_segment, const detail::examined& found)
@@ -187,7 +196,9 @@ class store {
   // Errors: invalid.
   static std::expected<void, error> check(const segment_key& key,
                                           const store_options& options) noexcept;
-  static segment_initializer initializer(const segment_key& key, const store_options& options);
+  // Makes the first contents of a control segment.
+  static std::expected<void, error> initialize(const segment_key& key, const store_options& options,
+                                               std::span<std::byte> fresh);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
                                                                 Segment segment);

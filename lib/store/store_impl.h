@@ -4,17 +4,15 @@
 namespace shmark {
 
 template <named_segment Segment, lock Lock>
-segment_initializer store<Segment, Lock>::initializer(const segment_key& key,
-                                                      const store_options& options) {
-  return [home = lock_home{key.space, options.company},
-          options](std::span<std::byte> fresh) -> std::expected<void, error> {
-    auto* block = new (fresh.data()) control{};
-    auto* state = new (block->lock_area.data()) typename Lock::state{};
-    SHMARK_RETURN_IF_ERROR(Lock::create(*state, home));
-    detail::stamp(*block, Lock::name, sizeof *state, segment_size(options), options.capacity,
-                  options.has_checksum);
-    return {};
-  };
+std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& key,
+                                                            const store_options& options,
+                                                            std::span<std::byte> fresh) {
+  auto* block = new (fresh.data()) control{};
+  auto* state = new (block->lock_area.data()) typename Lock::state{};
+  SHMARK_RETURN_IF_ERROR(Lock::create(*state, {key.space, options.company}));
+  detail::stamp(*block, Lock::name, sizeof *state, segment_size(options), options.capacity,
+                options.has_checksum);
+  return {};
 }
 
 template <named_segment Segment, lock Lock>
@@ -31,7 +29,7 @@ auto store<Segment, Lock>::create(const segment_key& key, const store_options& o
   SHMARK_RETURN_IF_ERROR(check(key, options));
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
   auto made = [&]() -> std::expected<store, error> {
-    SHMARK_RETURN_IF_ERROR(initializer(key, options)(segment.bytes()));
+    SHMARK_RETURN_IF_ERROR(initialize(key, options, segment.bytes()));
     SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
     return handle_to(std::move(shared));
   }();
@@ -53,10 +51,13 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
     -> std::expected<store, error> {
   SHMARK_RETURN_IF_ERROR(check(key, options));
+  // Small enough for std::function to hold without memory of its own.
+  const auto init = [&key, &options](std::span<std::byte> fresh) {
+    return initialize(key, options, fresh);
+  };
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(auto segment,
-                            Segment::open_or_create(key, segment_size(options), private_mode,
-                                                    initializer(key, options)));
+    SHMARK_ASSIGN_OR_RETURN(
+        auto segment, Segment::open_or_create(key, segment_size(options), private_mode, init));
     SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
     auto handle = handle_to(shared);
     if (handle || !is_removed(*shared)) return handle;
@@ -70,7 +71,10 @@ auto store<Segment, Lock>::open(const segment_key& key, Segment segment)
   SHMARK_ASSIGN_OR_RETURN(
       const auto found,
       detail::examine(segment.bytes(), Lock::name, sizeof(typename Lock::state), key.text()));
-  return std::make_shared<attachment>(key, std::move(segment), found);
+  using result = std::expected<std::shared_ptr<attachment>, error>;
+  return contained("use store", key.text(), [&]() -> result {
+    return std::make_shared<attachment>(key, std::move(segment), found);
+  });
 }
 
 template <named_segment Segment, lock Lock>
@@ -289,7 +293,7 @@ auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place,
       return failure(errc::corrupt, "attach data segment", key.text(),
                      because{"its header is not what the store expects"});
     }
-    met = std::make_shared<data>(data{*std::move(segment), generation});
+    SHMARK_ASSIGN_OR_RETURN(met, share(*std::move(segment), generation, key));
   }
   return place{met->segment.bytes().subspan(sizeof(detail::data_header)), met};
 }
@@ -309,10 +313,14 @@ auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     if (segment) {
       auto* header = new (segment->bytes().data()) detail::data_header{};
       detail::stamp(*header, attachment_->key.number, generation);
-      auto made = std::make_shared<data>(data{*std::move(segment), generation});
+      auto made = share(*std::move(segment), generation, key);
+      if (!made) {
+        discard(*attachment_, index);
+        return std::unexpected(made.error());
+      }
       const std::scoped_lock guard(attachment_->guard);
-      attachment_->sides[index] = made;
-      return place{made->segment.bytes().subspan(sizeof *header), made};
+      attachment_->sides[index] = *made;
+      return place{(*made)->segment.bytes().subspan(sizeof *header), *made};
     }
     spare.segment.store(0, std::memory_order_release);
     if (segment.error().code != errc::exists) return std::unexpected(segment.error());

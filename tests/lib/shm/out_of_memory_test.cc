@@ -1,0 +1,96 @@
+// A process that runs out of memory, at any allocation of any call: an error each time, nothing
+// thrown, and nothing lost.
+
+#include <gtest/gtest.h>
+
+#include <boost/serialization/string.hpp>
+#include <cstddef>
+#include <cstdlib>
+#include <expected>
+#include <new>
+#include <string>
+
+#include "lib/base/error.h"
+#include "lib/shm/domain.h"
+#include "tests/lib/shm/backends.h"
+
+namespace {
+// Fails when it gets to 0; negative: none fails.
+int allocations_left = -1;
+}  // namespace
+
+void* operator new(std::size_t size) {
+  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
+  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace shmark {
+namespace {
+
+// Makes each allocation of `call` fail in turn, until none is left to. Returns how many there were.
+template <class Call>
+int fail_each_allocation_of(const Call& call) {
+  for (int failing = 0;; ++failing) {
+    SCOPED_TRACE("allocation " + std::to_string(failing));
+    allocations_left = failing;
+    const std::expected<void, error> done = call();
+    const bool has_failed = allocations_left < 0;
+    allocations_left = -1;
+    EXPECT_EQ(outcome(done), has_failed && !done ? "no_space" : "ok");
+    if (!has_failed) return failing;
+  }
+}
+
+std::expected<void, error> nothing_of(const auto& got) {
+  if (!got) return std::unexpected(got.error());
+  return {};
+}
+
+template <class Backend>
+class OutOfMemory : public domain_test<Backend> {};
+TYPED_TEST_SUITE(OutOfMemory, all_backends, name_of_backend);
+
+TYPED_TEST(OutOfMemory, EveryCallOfADomainSaysSo) {
+  using shared = domain<TypeParam>;
+  const std::string long_name(100, 'x');
+  EXPECT_GT(fail_each_allocation_of([&] { return nothing_of(shared::open(this->name())); }), 0);
+  auto own = this->open();
+  EXPECT_GT(fail_each_allocation_of(
+                [&] { return nothing_of(own.template variable<std::string>(long_name)); }),
+            0);
+  EXPECT_GT(fail_each_allocation_of([&] { return nothing_of(own.list()); }), 0);
+  EXPECT_EQ(own.list()->size(), 1U);
+  EXPECT_GT(fail_each_allocation_of([&] {
+              auto there = shared::open_existing(this->name());
+              return there ? nothing_of(there->list()) : nothing_of(there);
+            }),
+            0);
+  EXPECT_GT(fail_each_allocation_of([&]() -> std::expected<void, error> {
+              const auto done = own.remove(long_name);
+              if (!done && done.error().code == errc::not_found) return {};  // by the one before
+              return done;
+            }),
+            0);
+  ASSERT_TRUE(own.template variable<std::string>(long_name));
+  static_cast<void>(fail_each_allocation_of([&] { return own.cleanup(); }));
+  EXPECT_EQ(outcome(shared::open_existing(this->name())), "not_found");
+}
+
+TYPED_TEST(OutOfMemory, EveryCallOfAVariableSaysSo) {
+  auto here = this->template make<std::string>();
+  auto there = this->template make<std::string>();
+  const std::string large(50'000, 'x');
+  ASSERT_TRUE(here.write("small"));
+  EXPECT_GT(fail_each_allocation_of([&] { return here.write(large); }), 0);
+  EXPECT_GT(fail_each_allocation_of([&] { return nothing_of(there.read()); }), 0);
+  EXPECT_EQ(value_of(there), large);
+  static_cast<void>(fail_each_allocation_of([&] { return nothing_of(there.copy()); }));
+  EXPECT_TRUE(here.write("small"));
+  EXPECT_EQ(value_of(there), "small");
+}
+
+}  // namespace
+}  // namespace shmark
