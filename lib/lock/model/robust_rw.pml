@@ -43,7 +43,8 @@
 // Configuration, by -D (what is not given is none; THREADS is 3)
 //   THREADS, DOES_0 to DOES_2   2 or 3, and what each may do: a sum of WRITES, READS, UPGRADES and
 //                               DOWNGRADES, or ALL, which is the default
-//   TIMES      how often each thread asks for the lock; 0: without end
+//   TIMES      how often each thread asks for the lock; 0: without end. ONCE: a bit for each that
+//              asks no more than once
 //   CRASHES    deaths, at most; UNMARKED: the kernel may leave one unmarked
 //   REUSES     how often a record is taken anew; LEAVES: threads that hold nothing may give theirs
 //              back
@@ -77,6 +78,9 @@
 #endif
 #ifndef TIMES
 #define TIMES 0
+#endif
+#ifndef ONCE
+#define ONCE 0
 #endif
 #ifndef CRASHES
 #define CRASHES 0
@@ -184,7 +188,7 @@ inline let_go() {
 #if TIMES > 0
   times++;
   if
-  :: times == TIMES -> goto retired
+  :: times == TIMES || ((ONCE >> me) & 1) -> goto retired
   :: else -> goto idle
   fi
 #else

@@ -168,6 +168,9 @@ INSTANTIATE_TEST_SUITE_P(
                       "-DDOES_0=WRITES+READS+DOWNGRADES -DDOES_1=WRITES+READS+DOWNGRADES "
                       "-DDOES_2=WRITES+READS+DOWNGRADES -DTIMES=1 -DGIVES_UP=1 "
                       "-DSLEEPS=UNTIL_WOKEN"},
+        configuration{"ThreeWritersOfWhomOneHasADeadlineTwice",
+                      "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DTIMES=2 -DONCE=6 "
+                      "-DTICKETS=2 -DGIVES_UP=1 -DSLEEPS=UNTIL_WOKEN"},
         configuration{"TwoWhoUpgradeWithoutTimeOutsOfWhomOneHasADeadline",
                       "-DDOES_0=READS+UPGRADES -DDOES_1=READS+UPGRADES "
                       "-DDOES_2=WRITES+DOWNGRADES -DTIMES=1 -DGIVES_UP=1 -DSLEEPS=UNTIL_WOKEN"},
@@ -215,7 +218,7 @@ const std::string one_gives_up =
     "-DDOES_0=WRITES -DDOES_1=WRITES -DDOES_2=WRITES -DGIVES_UP=1 -DSLEEPS=UNTIL_WOKEN ";
 const configuration gives_up_once{"", one_gives_up + "-DTIMES=1"};
 const configuration gives_up_often{"", one_gives_up};
-const configuration gives_up_twice{"", one_gives_up + "-DTIMES=2 -DTICKETS=2"};
+const std::string twice = one_gives_up + "-DTIMES=2 -DTICKETS=2 ";
 
 INSTANTIATE_TEST_SUITE_P(
     Of, RobustRwModelFinds,
@@ -233,9 +236,10 @@ INSTANTIATE_TEST_SUITE_P(
         planted_bug{"WAKE_SWALLOWED", three_writers, "invalid end state"},
         planted_bug{"NO_LOOK_AT_THE_WOKEN", gives_up_once, "invalid end state"},
         planted_bug{"NO_LOOK_AT_THE_CHOSEN", gives_up_once, "invalid end state"},
-        planted_bug{"OFFER_TAKEN_BACK_ONLY_UNCHANGED", gives_up_twice, "invalid end state"},
+        planted_bug{
+            "OFFER_TAKEN_BACK_ONLY_UNCHANGED", {"", twice + "-DONCE=3"}, "invalid end state"},
         planted_bug{"REFUSED_OFFER_STAYS_WOKEN", gives_up_often, "invalid end state"},
-        planted_bug{"TICKET_IGNORED", gives_up_twice, "invalid end state"},
+        planted_bug{"TICKET_IGNORED", {"", twice + "-DONCE=2"}, "invalid end state"},
         planted_bug{"UPGRADE_IS_LEFT_ASLEEP",
                     {"", "-DTHREADS=2 -DSLEEPS=UNTIL_WOKEN"},
                     "invalid end state"},
