@@ -13,6 +13,21 @@
 #include "lib/store/layout.h"
 
 namespace shmark::explorer {
+namespace {
+
+// 0, if there is none.
+std::uint64_t word_of(const std::vector<std::byte>& bytes, std::size_t at) noexcept {
+  std::uint64_t word = 0;
+  if (at < bytes.size()) std::memcpy(&word, &bytes[at], std::min(sizeof word, bytes.size() - at));
+  return word;
+}
+
+}  // namespace
+
+crash_state::crash_state(std::string prefix) : prefix_(std::move(prefix)) {
+  look_for_objects();
+  for (auto& [name, one] : objects_) one.first.assign(one.mapped.begin(), one.mapped.end());
+}
 
 crash_state::~crash_state() {
   for (auto& [name, one] : objects_) unmap(one);
@@ -78,6 +93,20 @@ std::uint64_t crash_state::hash() const noexcept {
     constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
     all = (all ^ fnv1a(name)) * odd;
     all = (all ^ one.seen.size() ^ detail::checksum(one.seen)) * odd;
+  }
+  return all;
+}
+
+std::uint64_t crash_state::shape(std::string_view main) const noexcept {
+  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
+  std::uint64_t all = objects_.size();
+  for (const auto& [name, one] : objects_) {
+    std::uint64_t its = one.seen.size() * odd;
+    for (std::size_t at = 0; at < one.seen.size(); at += sizeof(std::uint64_t)) {
+      const std::uint64_t before = name == main ? word_of(one.first, at) : 0;
+      if (word_of(one.seen, at) != before) its = (its ^ at) * odd;
+    }
+    all += its ^ (its >> 32U);  // in whatever order: names are random
   }
   return all;
 }

@@ -14,6 +14,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace shmark::explorer {
@@ -21,7 +22,7 @@ namespace shmark::explorer {
 class crash_state {
  public:
   // Of the objects in /dev/shm whose names begin with `prefix`.
-  explicit crash_state(std::string prefix) : prefix_(std::move(prefix)) { look_for_objects(); }
+  explicit crash_state(std::string prefix);
   crash_state(const crash_state&) = delete;
   crash_state& operator=(const crash_state&) = delete;
   ~crash_state();
@@ -32,12 +33,17 @@ class crash_state {
   [[nodiscard]] bool has_changed();
   // A number for what was there when has_changed() was asked last.
   [[nodiscard]] std::uint64_t hash() const noexcept;
+  // The same of what is alike in every run of an operation: how many objects there are, how large,
+  // which of their words are not 0, and which words of the object `main` differ from what they were
+  // when this was made. (Elsewhere they may by chance be the same: when a process was started.)
+  [[nodiscard]] std::uint64_t shape(std::string_view main) const noexcept;
 
  private:
   struct object {
     ino_t inode = 0;
     std::span<const std::byte> mapped{};
     std::vector<std::byte> seen{};
+    std::vector<std::byte> first{};  // what it was; nothing of one that was made later
   };
   static void unmap(object& one) noexcept;
   static void map(object& one, const std::string& name);

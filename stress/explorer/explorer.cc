@@ -1,383 +1,195 @@
 #include "stress/explorer/explorer.h"
 
 #include <fmt/format.h>
-#include <malloc.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include <algorithm>
+#include <cstring>
+#include <new>
 #include <optional>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "lib/base/check.h"
 #include "lib/base/interrupt.h"
-#include "lib/segment/posix.h"
-#include "stress/explorer/crash_state.h"
+#include "stress/explorer/nursery.h"
+#include "stress/explorer/snapshot.h"
 #include "stress/explorer/source.h"
-#include "stress/explorer/tracee.h"
+#include "stress/explorer/trial.h"
 
 namespace shmark::explorer {
 namespace {
 
 constexpr std::uint64_t explored_number = 7;
-constexpr int recording_max = 12;  // times the patience of a peer, until the victim counts as stuck
-constexpr int tries_max = 3;       // to bring a victim to a point
-constexpr int has_given_up = 3;
+constexpr int tries_max = 3;  // to bring a victim to a point
+constexpr int life_max = 60;  // times the patience of a peer, until a trial counts as stuck
+constexpr std::size_t points_max = std::size_t{1} << 22U;
 
-// A place in memory that all processes of an exploration share.
-class shared_board {
+// Memory that all processes of an exploration share. None is used before it is written.
+class shared_memory {
  public:
-  shared_board() {
-    void* const memory =
-        mmap(nullptr, sizeof(board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    SHMARK_CHECK(memory != MAP_FAILED, "no memory left for an exploration");
-    board_ = new (memory) board{};
+  explicit shared_memory(std::size_t size) : size_(size) {
+    at_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+               -1, 0);
+    SHMARK_CHECK(at_ != MAP_FAILED, "no memory left for an exploration");
   }
-  shared_board(const shared_board&) = delete;
-  shared_board& operator=(const shared_board&) = delete;
-  ~shared_board() { munmap(static_cast<void*>(board_), sizeof(board)); }
-  [[nodiscard]] board& operator*() const noexcept { return *board_; }
-  void clear() noexcept { new (board_) board{}; }
+  shared_memory(const shared_memory&) = delete;
+  shared_memory& operator=(const shared_memory&) = delete;
+  ~shared_memory() { munmap(at_, size_); }
+  [[nodiscard]] void* at() const noexcept { return at_; }
+  // Gives its memory back: it is all zeros then.
+  void empty() noexcept { madvise(at_, size_, MADV_REMOVE); }
 
  private:
-  board* board_;
+  void* at_;
+  std::size_t size_;
 };
 
-// An instruction that was met when a run was recorded.
-struct point {
-  place_in_run where;
-  std::uint64_t ours = 0;   // the instruction, or the last of our own code before it
-  std::uint64_t state = 0;  // its crash state
-  std::size_t index = 0;
-  bool waits = false;  // the next is a system call that waits for a futex
-};
-
+// The points of one run.
 struct recording {
   std::vector<point> points;
-  std::optional<std::size_t> event;  // before which of them the event was raised
+  std::optional<place_in_run> event;  // where it was raised
+  std::size_t event_index = 0;
   std::uint64_t states = 0;
 };
 
-// Where to bring a process, and whether into the system call that comes next.
-struct target {
-  const recording* of;
-  const point* at;
-  bool inside;
-  bool is_new;  // the first of its crash state
+// What was left when no process had it open: the objects, and what their processes had noted.
+struct remains {
+  snapshot objects;
+  std::array<std::byte, sizeof(board)> notes{};
 };
-
-// One life of a lock or store.
-class trial {
- public:
-  trial(const operation& what, const options& how, short_text space, shared_board& shared,
-        int variant)
-      : what_(what),
-        how_(how),
-        shared_(shared),
-        scene_(*shared, {space, explored_number}, how.patience, variant),
-        prefix_(fmt::format("shmark.{}", space.view())) {
-    shared_.clear();
-  }
-  trial(const trial&) = delete;
-  trial& operator=(const trial&) = delete;
-  ~trial() {
-    end_all();
-    for (const auto& name : posix_segment::names(prefix_)) shm_unlink(("/" + name).c_str());
-  }
-
-  // As far as the victim's begin mark. Returns false if something was found, or after Ctrl-C.
-  std::expected<bool, error> begin(bool is_probed) {
-    SHMARK_ASSIGN_OR_RETURN(const bool prepared, carry_out(what_.prepare, "who prepares"));
-    if (!prepared) return false;
-    if (is_probed && what_.prober && !what_.is_first) {
-      SHMARK_ASSIGN_OR_RETURN(prober_, start(what_.prober, prober_scene(false)));
-      while ((*shared_).probing.load() == 0) {
-        if (prober_->wait(deadline::none())) return found_or_interrupted("a prober");
-        pause();
-      }
-    }
-    if (what_.bystander) {
-      SHMARK_ASSIGN_OR_RETURN(bystander_, start(what_.bystander, scene_));
-      (*shared_).bystander = bystander_->pid();
-    }
-    SHMARK_ASSIGN_OR_RETURN(victim_, trace(what_.victim, scene_, "the victim"));
-    return victim_.has_value();
-  }
-  std::expected<bool, error> begin_recovery() {
-    (*shared_).settled = (*shared_).cleared.exchange(0);
-    scene second = scene_;
-    second.is_recoverer = true;
-    SHMARK_ASSIGN_OR_RETURN(recoverer_, trace(what_.recoverer, second, "the recoverer"));
-    return recoverer_.has_value();
-  }
-
-  [[nodiscard]] tracee& victim() noexcept { return *victim_; }
-  [[nodiscard]] tracee& recoverer() noexcept { return *recoverer_; }
-  [[nodiscard]] bool interrupted() const noexcept { return shmark::interrupted() != 0; }
-
-  // Executes it to its end mark, noting all points. Nothing, if it does not get there.
-  std::optional<recording> record(tracee& who, const std::atomic<phase>& its_phase, bool has_event);
-
-  // Brings it to a point; false if it does not get there.
-  bool bring(tracee& who, const target& to, bool& sleeps) {
-    std::optional<place_in_run> event;
-    // Where it sleeps for what the event brings, that must not come before.
-    const auto raised_at = to.of->event;
-    if (raised_at && (*raised_at < to.at->index || (*raised_at == to.at->index && !to.inside))) {
-      event = to.of->points[*raised_at].where;
-    }
-    if (who.go(to.at->where, event, [this] { raise_event(); }, scene_.soon()) != motion::stands) {
-      return false;
-    }
-    sleeps = false;
-    if (!to.inside) return true;
-    const motion came = who.step_into_sleep();
-    sleeps = came == motion::blocked;
-    return came == motion::blocked || came == motion::stands;
-  }
-
-  // The bystander hears that the victim is dead, and must end.
-  std::expected<void, error> end_bystander() {
-    scene::raise((*shared_).stepped, over);
-    if (!bystander_) return {};
-    await_end(*bystander_, "the bystander", 3 * how_.patience);
-    bystander_.reset();
-    return {};
-  }
-  // Peers come, in turn; then all must be gone.
-  std::expected<void, error> judge() {
-    SHMARK_RETURN_IF_ERROR(end_bystander());
-    SHMARK_ASSIGN_OR_RETURN(bool good, carry_out(what_.check, "a peer"));
-    if (good && what_.worker) {
-      SHMARK_ASSIGN_OR_RETURN(auto first, start(what_.worker, scene_));
-      SHMARK_ASSIGN_OR_RETURN(auto second, start(what_.worker, scene_));
-      good = await_end(first, "a worker", 3 * how_.patience);
-      good = await_end(second, "a worker", 3 * how_.patience) && good;
-    }
-    if (good && what_.finish) {
-      SHMARK_ASSIGN_OR_RETURN(good, carry_out(what_.finish, "who removes all"));
-    }
-    if (!good) return {};
-    for (const auto& name : posix_segment::names(prefix_)) {
-      scene_.fail(finding::leaked, "left behind: " + name);
-    }
-    return {};
-  }
-
-  // What can be had while the victim is stopped.
-  std::expected<access, error> probe() {
-    scene::raise((*shared_).stepped, over);
-    if (bystander_) {  // which may wait for the victim
-      if (const auto ended = bystander_->wait(deadline::after(how_.probe))) {
-        look_at(*ended, "the bystander");
-        bystander_.reset();
-      }
-    }
-    access seen;
-    if (!what_.prober) return seen;
-    if (prober_) {
-      scene::raise((*shared_).probing, 2);
-      await_end(*prober_, "a prober", 3 * how_.patience);
-    }
-    SHMARK_ASSIGN_OR_RETURN(auto newcomer, start(what_.prober, prober_scene(true)));
-    if (!what_.is_first) {
-      await_end(newcomer, "a newcomer", 3 * how_.patience);
-    } else if (!newcomer.wait(deadline::after(3 * how_.probe))) {
-      constexpr std::uint32_t blocks = 2;
-      newcomer.kill();
-      (*shared_).probed[2] = (*shared_).probed[3] = blocks;
-    }
-    for (std::size_t i = 0; i < seen.probed.size(); ++i) seen.probed[i] = (*shared_).probed[i];
-    return seen;
-  }
-  // Lets a stopped victim go on to its end.
-  void resume_victim() {
-    victim_->resume();
-    await_end(*victim_, "the victim, which was stopped and continued,", 3 * how_.patience);
-  }
-
-  void fail(finding what, std::string_view sentence) const { scene_.fail(what, sentence); }
-
- private:
-  static void pause() noexcept {
-    const timespec short_time{.tv_sec = 0, .tv_nsec = 20'000};
-    nanosleep(&short_time, nullptr);
-  }
-  [[nodiscard]] scene prober_scene(bool is_newcomer) const {
-    scene its = scene_;
-    its.patience = how_.probe;
-    its.is_newcomer = is_newcomer;
-    return its;
-  }
-  static std::expected<process, error> start(const body& what, const scene& in) {
-    return process::start([&] { what(in); });
-  }
-  // Waits for one that must end; whether it ended well.
-  bool await_end(process& who, std::string_view name, std::chrono::nanoseconds longest) {
-    if (const auto status = who.wait(deadline::after(longest))) return look_at(*status, name);
-    if (!interrupted()) scene_.fail(finding::stuck, fmt::format("{} does not end", name));
-    who.kill();
-    return false;
-  }
-  bool look_at(int status, std::string_view name) {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-    if (WIFSIGNALED(status)) {
-      scene_.fail(finding::broken,
-                  fmt::format("{} was ended by signal {}", name, WTERMSIG(status)));
-    } else if (WEXITSTATUS(status) != has_given_up) {
-      scene_.fail(finding::broken,
-                  fmt::format("{} ended with status {}", name, WEXITSTATUS(status)));
-    }
-    return false;
-  }
-  std::expected<bool, error> carry_out(const body& what, std::string_view name) {
-    SHMARK_ASSIGN_OR_RETURN(auto who, start(what, scene_));
-    return await_end(who, name, 6 * how_.patience);
-  }
-  // Nothing, if it does not come to its mark.
-  std::expected<std::optional<tracee>, error> trace(const body& what, const scene& in,
-                                                    std::string_view name) {
-    auto made = tracee::start([&] { what(in); }, deadline::after(3 * how_.patience));
-    if (made) return std::optional<tracee>(*std::move(made));
-    if (made.error().is_environment()) return std::unexpected(made.error());
-    if (!interrupted()) {
-      scene_.fail(made.error().code == errc::timed_out ? finding::stuck : finding::broken,
-                  fmt::format("{} does not come to its mark", name));
-    }
-    return std::optional<tracee>();
-  }
-  std::expected<bool, error> found_or_interrupted(std::string_view name) {
-    scene_.fail(finding::broken, fmt::format("{} ended early", name));
-    return false;
-  }
-  void raise_event() {
-    scene::raise((*shared_).stepped, event);
-    const auto until = scene_.soon();
-    while ((*shared_).stepped.load() < answered && !until.passed()) pause();
-  }
-  void end_all() noexcept {
-    victim_.reset();
-    recoverer_.reset();
-    bystander_.reset();
-    prober_.reset();
-  }
-
-  const operation& what_;
-  const options& how_;
-  shared_board& shared_;
-  scene scene_;
-  std::string prefix_;
-  std::optional<process> bystander_;
-  std::optional<process> prober_;
-  std::optional<tracee> victim_;
-  std::optional<tracee> recoverer_;
-};
-
-std::optional<recording> trial::record(tracee& who, const std::atomic<phase>& its_phase,
-                                       bool has_event) {
-  recording made;
-  crash_state bytes(prefix_);
-  std::unordered_map<std::uint64_t, std::uint32_t> arrivals;
-  std::unordered_set<std::uint64_t> states;
-  tracee::robust_list robust{};
-  phase noted{};
-  point now;
-  const auto until = deadline::after(recording_max * how_.patience);
-  for (;;) {
-    const auto kind = who.next();
-    if (kind == tracee::instruction::end_mark) break;
-    const std::uint64_t address = who.address();
-    if (address == now.where.address) {
-      ++now.where.repeat;
-    } else {
-      now.where = {address, ++arrivals[address], 0};
-    }
-    if (is_our_code(address)) now.ours = address;
-    now.index = made.points.size();
-    now.waits = kind == tracee::instruction::system_call && who.is_about_to_wait();
-    if (now.waits && has_event && !made.event) {
-      made.event = now.index;
-      raise_event();
-    }
-    const auto list = who.robust();
-    const phase its = its_phase.load(std::memory_order_relaxed);
-    if (bytes.has_changed() || list != robust || its != noted || made.points.empty()) {
-      robust = list;
-      noted = its;
-      constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
-      now.state = (((bytes.hash() ^ list.first) * odd ^ list.pending) * odd) ^
-                  static_cast<std::uint64_t>(its) ^
-                  (static_cast<std::uint64_t>(list.offset) << 32U);
-      states.insert(now.state);
-    }
-    made.points.push_back(now);
-    const motion came = who.step(scene_.soon());
-    if (kind == tracee::instruction::system_call) bytes.look_for_objects();
-    if (came == motion::stands && !until.passed() && !interrupted()) continue;
-    if (!interrupted()) {
-      scene_.fail(came == motion::ended ? finding::broken : finding::stuck,
-                  came == motion::ended ? "the process that was to be recorded ended by itself"
-                                        : "the process that was to be recorded does not end");
-    }
-    return {};
-  }
-  made.states = states.size();
-  return made;
-}
 
 // Points to die at: one of each crash state, or all; and inside of what waits.
 std::vector<target> targets_of(const recording& of, bool every) {
   std::vector<target> all;
   std::unordered_set<std::uint64_t> states;
   std::unordered_set<std::uint64_t> waits;
+  const auto add = [&](const point& at, bool inside, bool is_new) {
+    target one{.at = at, .inside = inside, .is_new = is_new, .event = {}};
+    // Where it sleeps for what the event brings, that must not come before.
+    if (of.event && (of.event_index < at.index || (of.event_index == at.index && !inside))) {
+      one.event = of.event;
+    }
+    all.push_back(one);
+  };
   for (const auto& each : of.points) {
     const bool is_new = states.insert(each.state).second;
-    if (every || is_new) all.push_back({&of, &each, false, is_new});
+    if (every || is_new) add(each, false, is_new);
     if (!each.waits) continue;
     const bool is_new_wait = waits.insert(each.state).second;
-    if (every || is_new_wait) all.push_back({&of, &each, true, is_new_wait});
+    if (every || is_new_wait) add(each, true, is_new_wait);
   }
   return all;
 }
 
 class exploration {
  public:
+  static std::expected<outcome, error> carry_out(const operation& what, const options& how,
+                                                 const run& in, const progress_callback& tell) {
+    exploration all(what, how, in, tell);
+    SHMARK_RETURN_IF_ERROR(all.begin());
+    return all.explore();
+  }
+  exploration(const exploration&) = delete;
+  exploration& operator=(const exploration&) = delete;
+  ~exploration() {
+    nursery_.reset();
+    remove_objects(prefix_);
+  }
+
+ private:
   exploration(const operation& what, const options& how, const run& in,
               const progress_callback& tell)
       : what_(what),
         how_(how),
         tell_(tell),
-        space_(fmt::format("{}.explored", in.space().view())),
-        begin_ns_(monotonic_ns()) {
+        key_{fmt::format("{}.explored", in.space().view()), explored_number},
+        prefix_(fmt::format("shmark.{}", key_.space.view())),
+        begin_ns_(monotonic_ns()),
+        stage_memory_(sizeof(stage)),
+        points_memory_(points_max * sizeof(point)),
+        stage_(*new(stage_memory_.at()) stage) {
     result_.operation = what.name;
-    // What victims map lies where it lay when they were recorded, whatever is allocated meanwhile:
-    // the way in which memory is copied depends on it.
-    mallopt(M_MMAP_MAX, 0);
+  }
+  std::expected<void, error> begin() {
+    SHMARK_ASSIGN_OR_RETURN(nursery_, nursery::start([this] {
+                              explorer::carry_out(what_, how_, key_, stage_, points());
+                            }));
+    return {};
+  }
+  [[nodiscard]] std::span<point> points() const noexcept {
+    return {static_cast<point*>(points_memory_.at()), points_max};
   }
 
-  std::expected<outcome, error> carry_out() {
-    SHMARK_ASSIGN_OR_RETURN(const auto recorded, record_victim());
-    if (recorded) {
-      std::expected<void, error> done;
-      if (how_.fault == fault_kind::kill) done = kill_at_all(*recorded);
-      if (how_.fault == fault_kind::stop) done = stop_at_all(*recorded);
-      if (how_.fault == fault_kind::kill_in_recovery) done = kill_in_recovery(*recorded);
-      if (!done) return std::unexpected(done.error());
+  std::expected<outcome, error> explore() {
+    SHMARK_RETURN_IF_ERROR(carry_out({.what = task::prepare, .to = {}}, nothing_));
+    take_notes("when it was prepared", false);
+    if (!has_found() && !is_over()) {
+      SHMARK_ASSIGN_OR_RETURN(prepared_, what_remains());
+      SHMARK_ASSIGN_OR_RETURN(const auto recorded, record_victim());
+      if (recorded) SHMARK_RETURN_IF_ERROR(explore(*recorded));
     }
     result_.interrupted = shmark::interrupted() != 0;
     constexpr double ns_per_s = 1e9;
     result_.elapsed_s = static_cast<double>(monotonic_ns() - begin_ns_) / ns_per_s;
     return std::move(result_);
   }
+  std::expected<void, error> explore(const recording& recorded) {
+    if (how_.fault == fault_kind::kill) return kill_at_all(recorded);
+    if (how_.fault == fault_kind::stop) return stop_at_all(recorded);
+    return kill_in_recovery(recorded);
+  }
 
- private:
+  // What a trial is to do.
+  struct order {
+    task what{};
+    int variant = 0;
+    target to;
+  };
+  // Has a trial carried out that begins with what `from` left.
+  std::expected<void, error> carry_out(const order& what, const remains& from) {
+    remove_objects(prefix_);
+    SHMARK_RETURN_IF_ERROR(from.objects.put_back());
+    new (&stage_) stage;
+    std::memcpy(static_cast<void*>(&stage_.notes), from.notes.data(), from.notes.size());
+    stage_.what = what.what;
+    stage_.variant = what.variant;
+    stage_.to = what.to;
+    SHMARK_ASSIGN_OR_RETURN(const auto status,
+                            nursery_->run(deadline::after(life_max * how_.patience)));
+    if (stage_.failed) return std::unexpected(*stage_.failed);
+    if (stage_.is_over) return {};
+    const scene shared(stage_.notes, key_, how_.patience, what.variant);
+    if (!status) {
+      shared.fail(finding::stuck, "a trial does not end");
+    } else if (!is_over()) {
+      shared.fail(finding::broken, fmt::format("a trial ended with status {}", *status));
+    }
+    return {};
+  }
+  // The same, until the process that is to die comes to its point, or something is found, or it is
+  // over; whether it came.
+  std::expected<bool, error> try_to(const order& what, const remains& from) {
+    for (int tries = 0; tries < tries_max; ++tries) {
+      SHMARK_RETURN_IF_ERROR(carry_out(what, from));
+      if (stage_.is_there || has_found() || is_over()) return stage_.is_there;
+    }
+    return false;
+  }
+  std::expected<remains, error> what_remains() const {
+    remains left;
+    SHMARK_ASSIGN_OR_RETURN(left.objects, snapshot::of(prefix_));
+    std::memcpy(left.notes.data(), static_cast<const void*>(&stage_.notes), left.notes.size());
+    return left;
+  }
+
   [[nodiscard]] bool is_over() const {
     std::uint64_t all = 0;
     for (const auto number : result_.seen.found) all += number;
     return shmark::interrupted() != 0 || all >= how_.findings_max;
+  }
+  [[nodiscard]] bool has_found() const {
+    return std::ranges::any_of(stage_.notes.found, [](const auto& n) { return n.load() != 0; });
   }
   void told() {
     if (tell_) tell_({.trials = trials_++, .trials_max = trials_max_});
@@ -385,16 +197,16 @@ class exploration {
 
   // Adds what the processes of a trial have noted.
   void take_notes(const std::string& where, bool was_a_fault) {
-    const board& notes = *shared_;
+    const board& notes = stage_.notes;
     auto& seen = result_.seen;
-    std::uint64_t all = 0;
-    for (std::size_t i = 0; i < findings; ++i) all += notes.found[i];
     for (std::size_t i = 0; i < findings; ++i) seen.found[i] += notes.found[i];
-    if (all != 0) {
+    if (has_found()) {
       result_.findings.push_back(
           fmt::format("{}, {}: {}", what_.name, where, notes.sentence.data()));
     }
     if (!was_a_fault) return;
+    ++seen.deaths;
+    if (stage_.sleeps) ++seen.asleep;
     // A death is counted once, though several peers may have looked.
     for (const auto what : {sight::owner_died, sight::new_value, sight::old_value}) {
       if (notes.seen[static_cast<std::size_t>(what)] == 0) continue;
@@ -402,11 +214,18 @@ class exploration {
       break;
     }
   }
-  std::string describe(const target& at) const {
-    const std::set<std::uint64_t> one{at.at->ours};
-    const auto source = sources(one).of(at.at->ours);
-    std::string text = fmt::format("instruction {}", at.at->index);
-    if (at.inside) text += ", asleep in the system call";
+  void note_missed(const std::string& where) {
+    constexpr std::size_t listed_max = 20;
+    ++result_.seen.missed;
+    if (result_.missed.size() < listed_max) {
+      result_.missed.push_back(fmt::format("{}, {}", what_.name, where));
+    }
+  }
+  static std::string describe(const target& to) {
+    const std::set<std::uint64_t> one{to.at.ours};
+    const auto source = sources(one).of(to.at.ours);
+    std::string text = fmt::format("instruction {}", to.at.index);
+    if (to.inside) text += ", asleep in the system call";
     int shown = 0;
     for (const auto& each : source) {
       if (!each.line.file.starts_with("lib/") && shown == 0 && &each != &source.back()) continue;
@@ -418,26 +237,45 @@ class exploration {
     return text;
   }
 
+  // What the last trial has recorded.
+  recording take_recording() {
+    const auto all = points().first(stage_.points);
+    recording made{.points = {all.begin(), all.end()},
+                   .event = stage_.event,
+                   .event_index = stage_.event_index.value_or(0)};
+    points_memory_.empty();
+    std::unordered_set<std::uint64_t> states;
+    for (const auto& each : made.points) states.insert(each.state);
+    made.states = states.size();
+    return made;
+  }
+  void count(const recording& made) {
+    result_.seen.points += made.points.size();
+    result_.seen.states += made.states;
+  }
+
   std::expected<std::optional<recording>, error> record_victim() {
-    trial first(what_, how_, space_, shared_, 0);
-    SHMARK_ASSIGN_OR_RETURN(const bool begun, first.begin(how_.fault == fault_kind::stop));
+    SHMARK_RETURN_IF_ERROR(carry_out({.what = task::record, .to = {}}, prepared_));
     std::optional<recording> made;
-    if (begun) made = first.record(first.victim(), (*shared_).victim, what_.has_event);
-    if (made && how_.fault != fault_kind::kill_in_recovery) {
-      result_.seen.points += made->points.size();
-      result_.seen.states += made->states;
-    }
+    if (stage_.is_there) made = take_recording();
+    if (made && how_.fault != fault_kind::kill_in_recovery) count(*made);
     take_notes("when it was recorded", false);
     return made;
   }
 
-  // A trial whose victim is at the point; nothing if it does not get there.
-  std::expected<bool, error> bring_victim(trial& of, const target& to, bool& sleeps) {
-    SHMARK_ASSIGN_OR_RETURN(const bool begun, of.begin(how_.fault == fault_kind::stop));
-    return begun && of.bring(of.victim(), to, sleeps);
-  }
-  [[nodiscard]] bool has_found() const {
-    return std::ranges::any_of((*shared_).found, [](const auto& n) { return n.load() != 0; });
+  // Has a trial made in which a process is killed, or stopped, at a point, and takes its notes.
+  std::expected<void, error> fault_at(const order& what, const remains& from,
+                                      const std::string& after) {
+    told();
+    SHMARK_ASSIGN_OR_RETURN(const bool is_there, try_to(what, from));
+    if (shmark::interrupted() != 0) return {};
+    if (!is_there && !has_found()) {
+      note_missed(after + describe(what.to));
+      return {};
+    }
+    take_notes(has_found() ? after + describe(what.to) : "", is_there);
+    if (is_there) result_.died_at.insert(what.to.at.ours);
+    return {};
   }
 
   std::expected<void, error> kill_at_all(const recording& recorded) {
@@ -450,31 +288,9 @@ class exploration {
       const int last = each.is_new ? what_.variants - 1 : first;
       for (int variant = first; variant <= last; ++variant) {
         if (is_over()) return {};
-        told();
-        SHMARK_RETURN_IF_ERROR(kill_at(each, variant));
+        SHMARK_RETURN_IF_ERROR(fault_at({task::kill, variant, each}, prepared_, ""));
       }
     }
-    return {};
-  }
-  std::expected<void, error> kill_at(const target& to, int variant) {
-    for (int tries = 0; tries < tries_max; ++tries) {
-      trial one(what_, how_, space_, shared_, variant);
-      bool sleeps = false;
-      SHMARK_ASSIGN_OR_RETURN(const bool is_there, bring_victim(one, to, sleeps));
-      if (is_over()) return {};
-      if (!is_there && !has_found()) continue;
-      if (is_there) {
-        one.victim().kill();
-        SHMARK_RETURN_IF_ERROR(one.judge());
-        if (is_over()) return {};
-        ++result_.seen.deaths;
-        if (sleeps) ++result_.seen.asleep;
-        result_.died_at.insert(to.at->ours);
-      }
-      take_notes(has_found() ? describe(to) : "", is_there);
-      return {};
-    }
-    ++result_.seen.missed;
     return {};
   }
 
@@ -483,127 +299,59 @@ class exploration {
     trials_max_ = all.size();
     for (const auto& each : all) {
       if (is_over()) return {};
-      told();
       if (each.inside) continue;  // as before the system call
-      SHMARK_RETURN_IF_ERROR(stop_at(each));
+      SHMARK_RETURN_IF_ERROR(fault_at({task::stop, 0, each}, prepared_, ""));
+      if (stage_.is_there) ++result_.stopped_at[stage_.had][each.at.ours];
     }
     return {};
-  }
-  std::expected<void, error> stop_at(const target& to) {
-    for (int tries = 0; tries < tries_max; ++tries) {
-      trial one(what_, how_, space_, shared_, 0);
-      bool sleeps = false;
-      SHMARK_ASSIGN_OR_RETURN(const bool is_there, bring_victim(one, to, sleeps));
-      if (is_over()) return {};
-      if (!is_there && !has_found()) continue;
-      if (is_there) {
-        one.victim().leave_stopped();
-        const phase at = (*shared_).victim.load();
-        SHMARK_ASSIGN_OR_RETURN(const access had, one.probe());
-        if (is_over()) return {};
-        expect_excluded(one, at, had);
-        one.resume_victim();
-        SHMARK_RETURN_IF_ERROR(one.judge());
-        ++result_.seen.deaths;
-        result_.died_at.insert(to.at->ours);
-        ++result_.stopped_at[had][to.at->ours];
-      }
-      take_notes(has_found() ? describe(to) : "", is_there);
-      return {};
-    }
-    ++result_.seen.missed;
-    return {};
-  }
-  // (L4)
-  static void expect_excluded(const trial& in, phase at, const access& had) {
-    constexpr std::uint32_t granted = 1;
-    const bool exclusive = had.probed[0] == granted || had.probed[2] == granted;
-    const bool shared = had.probed[1] == granted || had.probed[3] == granted;
-    if (at == phase::exclusive && (exclusive || shared)) {
-      in.fail(finding::broken, "what a stopped process holds exclusively was granted to another");
-    }
-    const bool reads = at == phase::reading || at == phase::raising || at == phase::lowering;
-    if (reads && exclusive) {
-      in.fail(finding::broken, "what a stopped process reads was granted exclusively");
-    }
   }
 
   std::expected<void, error> kill_in_recovery(const recording& recorded) {
     if (!what_.recoverer) return {};
-    auto all = targets_of(recorded, false);
-    for (const auto& each : all) {
+    for (const auto& each : targets_of(recorded, false)) {
       if (is_over()) return {};
-      SHMARK_ASSIGN_OR_RETURN(const auto second, record_recoverer(each));
-      if (!second) continue;
-      const auto deaths = targets_of(*second, how_.every);
-      trials_max_ += deaths.size();
-      for (std::size_t i = 0; i < deaths.size(); ++i) {
-        if (is_over()) return {};
-        told();
-        const int variant = static_cast<int>(i % static_cast<std::size_t>(what_.variants));
-        SHMARK_RETURN_IF_ERROR(kill_both(each, deaths[i], variant));
-      }
+      SHMARK_RETURN_IF_ERROR(kill_in_recovery_after(each));
     }
     return {};
   }
-  // Brings the victim there and kills it, and a recoverer to its mark; whether both came.
-  std::expected<bool, error> begin_recovery(trial& of, const target& first) {
-    bool sleeps = false;
-    SHMARK_ASSIGN_OR_RETURN(const bool is_there, bring_victim(of, first, sleeps));
-    if (!is_there) return false;
-    of.victim().kill();
-    SHMARK_RETURN_IF_ERROR(of.end_bystander());
-    if (has_found() || is_over()) return false;
-    return of.begin_recovery();
-  }
-  std::expected<std::optional<recording>, error> record_recoverer(const target& first) {
-    for (int tries = 0; tries < tries_max; ++tries) {
-      trial one(what_, how_, space_, shared_, 0);
-      SHMARK_ASSIGN_OR_RETURN(const bool begun, begin_recovery(one, first));
-      if (is_over()) return std::optional<recording>();
-      if (!begun && !has_found()) continue;
-      std::optional<recording> made;
-      if (begun) made = one.record(one.recoverer(), (*shared_).recoverer, false);
-      if (made) {
-        result_.seen.points += made->points.size();
-        result_.seen.states += made->states;
-      }
-      take_notes(has_found() ? "recovery after " + describe(first) : "", false);
-      return made;
-    }
-    ++result_.seen.missed;
-    return std::optional<recording>();
-  }
-  std::expected<void, error> kill_both(const target& first, const target& second, int variant) {
-    for (int tries = 0; tries < tries_max; ++tries) {
-      trial one(what_, how_, space_, shared_, variant);
-      SHMARK_ASSIGN_OR_RETURN(const bool begun, begin_recovery(one, first));
-      if (is_over()) return {};
-      bool sleeps = false;
-      const bool is_there = begun && one.bring(one.recoverer(), second, sleeps);
-      if (!is_there && !has_found()) continue;
-      if (is_there) {
-        one.recoverer().kill();
-        SHMARK_RETURN_IF_ERROR(one.judge());
-        if (is_over()) return {};
-        ++result_.seen.deaths;
-        if (sleeps) ++result_.seen.asleep;
-        result_.died_at.insert(second.at->ours);
-      }
-      take_notes(has_found() ? describe(first) + ", then of the next peer " + describe(second) : "",
-                 is_there);
+  std::expected<void, error> kill_in_recovery_after(const target& first) {
+    SHMARK_ASSIGN_OR_RETURN(const bool is_there,
+                            try_to({task::kill_and_leave, 0, first}, prepared_));
+    if (shmark::interrupted() != 0) return {};
+    const auto after = [&] { return "recovery after " + describe(first) + ": "; };
+    if (!is_there && !has_found()) note_missed(after() + "all of it");
+    if (!is_there || has_found()) {
+      take_notes(has_found() ? describe(first) : "", false);
       return {};
     }
-    ++result_.seen.missed;
+    SHMARK_ASSIGN_OR_RETURN(const remains left, what_remains());
+    SHMARK_RETURN_IF_ERROR(carry_out({.what = task::record_recovery, .to = {}}, left));
+    take_notes(has_found() ? after() : "", false);
+    if (!stage_.is_there) return {};
+    const recording second = take_recording();
+    count(second);
+    const auto deaths = targets_of(second, how_.every);
+    trials_max_ += deaths.size();
+    for (std::size_t i = 0; i < deaths.size(); ++i) {
+      if (is_over()) return {};
+      const int variant = static_cast<int>(i % static_cast<std::size_t>(what_.variants));
+      SHMARK_RETURN_IF_ERROR(fault_at({task::kill_recovery, variant, deaths[i]}, left, ""));
+    }
     return {};
   }
 
   const operation& what_;
   const options& how_;
   const progress_callback& tell_;
-  short_text space_;
+  segment_key key_;
+  std::string prefix_;
   std::int64_t begin_ns_;
-  shared_board shared_;
+  shared_memory stage_memory_;
+  shared_memory points_memory_;
+  stage& stage_;
+  std::optional<nursery> nursery_;
+  const remains nothing_{};
+  remains prepared_;
   outcome result_;
   std::uint64_t trials_ = 0;
   std::uint64_t trials_max_ = 0;
@@ -626,13 +374,13 @@ std::string_view name_of(fault_kind fault) noexcept {
 result::verdict_kind outcome::verdict() const noexcept {
   using enum result::verdict_kind;
   if (!seen.faultless()) return failed;
-  if (interrupted) return undecided;
+  if (interrupted || seen.missed != 0) return undecided;
   return seen.deaths == 0 ? vacuous : passed;
 }
 
 std::expected<outcome, error> explore(const operation& what, const options& how, const run& in,
                                       const progress_callback& tell) {
-  return exploration(what, how, in, tell).carry_out();
+  return exploration::carry_out(what, how, in, tell);
 }
 
 }  // namespace shmark::explorer

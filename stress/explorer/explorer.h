@@ -4,7 +4,7 @@
 //     auto run = shmark::run::begin();
 //     for (const auto& each : explorer::catalog()) {
 //       auto done = explorer::explore(each, {.fault = explorer::fault_kind::kill}, *run, {});
-//       fmt::print("{}", explorer::summary({}, *done));
+//       fmt::print("{}", explorer::table_line(*done));
 //     }
 //
 // Terms
@@ -19,22 +19,29 @@
 //                peers that must get on; then nothing may be left
 //
 // How it is done
-//   (1) record   the victim is executed instruction by instruction (PTRACE_SINGLESTEP). After each
+//   (1) prepare  what is explored is made once; its objects are copied, and every trial begins with
+//                them (see snapshot.h)
+//   (2) record   the victim is executed instruction by instruction (PTRACE_SINGLESTEP). After each
 //                its crash state is compared with the last: what is mapped is shared, so that costs
 //                one memcmp. New objects are looked for after each system call
-//   (2) choose   every point (--every), or one of each distinct crash state: the others of it leave
+//   (3) choose   every point (--every), or one of each distinct crash state: the others of it leave
 //                the same behind. Where the victim is about to wait for a futex, a second point is
 //                inside that system call
-//   (3) trial    for each of them, in each way in which peers can come after (exclusive or shared
+//   (4) trial    for each of them, in each way in which peers can come after (exclusive or shared
 //                first; reader, writer or remover first; of --every's further points of a crash
 //                state, in one way each): everything anew, in fresh processes. The victim is killed
 //                for real, and so the kernel does what it does about its robust mutexes and file
 //                locks
+//   Every trial is forked from a process that has seen none of the others (nursery.h): how memory
+//   is allocated and copied depends on what was allocated before, and a victim is to go the way
+//   that was recorded. One that comes to its point with another shape of things (crash_state.h)
+//   than was recorded counts as not having come; an exploration that missed a point does not pass.
+//
 //   Faults
 //   kill              SIGKILL at the point
-//   kill_in_recovery  after a death at each distinct crash state, the next peer is recorded in
-//   turn,
-//                     and killed at each of its distinct crash states; a third must get on
+//   kill_in_recovery  after a death at each distinct crash state, what is left is copied; upon it
+//                     the next peer is recorded, and killed at each of its distinct crash states; a
+//                     third must get on
 //   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
 //                     after SIGCONT, is noted, and that nobody takes what the stopped one holds
 //                     (L4)
@@ -89,7 +96,7 @@ struct counts {
   std::uint64_t states = 0;  // distinct crash states of these
   std::uint64_t deaths = 0;  // how often a victim was killed, or stopped, and peers came after
   std::uint64_t asleep = 0;  // of these: inside a system call that waits
-  std::uint64_t missed = 0;  // trials whose victim did not come to the point: not counted as deaths
+  std::uint64_t missed = 0;  // points to which no victim could be brought: not counted as deaths
   std::array<std::uint64_t, sights> seen{};
   // All should be 0.
   std::array<std::uint64_t, findings> found{};
@@ -117,12 +124,13 @@ struct outcome {
   bool interrupted = false;
   double elapsed_s = 0;
   std::vector<std::string> findings;
+  std::vector<std::string> missed;  // the first points of those
   // Where victims died: addresses of our own code, that of the caller for a library's.
   std::set<std::uint64_t> died_at;
   // Where they were stopped, by what peers could do then; and how often.
   std::map<access, std::map<std::uint64_t, std::uint64_t>> stopped_at;
 
-  // failed: something was found; undecided: cut short; vacuous: nobody died.
+  // failed: something was found; undecided: cut short, or points were missed; vacuous: nobody died.
   [[nodiscard]] result::verdict_kind verdict() const noexcept;
 };
 

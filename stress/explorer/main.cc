@@ -49,9 +49,9 @@ void declare(CLI::App& app, arguments& to) {
   app.add_option("--out", to.out, "write the result file here, as JSON");
   app.add_flag("--list", to.lists, "name the operations and explore nothing");
   app.footer(
-      "Exit status: 0 passed; 1 something was found, or nobody died, or it was cut short; 2 "
-      "unusable "
-      "input;\n130 after Ctrl-C.");
+      "Exit status: 0 passed; 1 something was found, nobody died, points were missed, or it was "
+      "cut "
+      "short;\n2 unusable input; 130 after Ctrl-C.");
 }
 
 int list() {
@@ -98,7 +98,8 @@ std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
     SHMARK_ASSIGN_OR_RETURN(auto done, watch(each, how, in));
     fmt::print("{}", explorer::table_line(done));
     for (const auto& finding : done.findings) fmt::print("found: {}\n", finding);
-    if (!done.findings.empty()) {
+    for (const auto& missed : done.missed) fmt::print("missed: {}\n", missed);
+    if (done.verdict() == result::verdict_kind::failed || !done.missed.empty()) {
       fmt::print("repeat: {}\n", explorer::command_of(each.name, how));
     }
     std::fflush(stdout);

@@ -3,13 +3,16 @@
 //
 // Each body runs in a forked process of its own, in this order:
 //
-//     prepare     makes the lock or store, with known contents; ends
+//     prepare     makes the lock or store, with known contents; ends. What it leaves is copied, for
+//                 every trial to begin with
 //     bystander   if any: holds, or waits for, what the victim is about to ask for or give up
 //     victim      warms up, begin_mark(), the operation, end_mark(). Between the marks it is killed
 //                 or stopped
 //     recoverer   if recovery is explored: a peer between marks of its own, killed as well
 //     check       by `variant`: a peer that must get on, and says what it saw
-//     worker      if any, two at once: peers that change what is guarded
+//     worker      if any, two at once: peers that change what is guarded. One of them is the
+//     process
+//                 that has checked
 //     finish      if any: removes all; nothing may be left then
 //     prober      when the victim is stopped: what a peer can get meanwhile
 //

@@ -12,7 +12,6 @@
 namespace shmark::explorer {
 namespace {
 
-constexpr int has_given_up = 3;
 constexpr std::int64_t slice_ns = 10'000'000;
 
 }  // namespace

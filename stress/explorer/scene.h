@@ -51,6 +51,9 @@ enum class finding : std::uint8_t { stuck, lost, torn, leaked, broken };
 inline constexpr std::size_t findings = 5;
 [[nodiscard]] std::string_view name_of(finding what) noexcept;
 
+// The exit status of a process that gives up.
+inline constexpr int has_given_up = 3;
+
 // The steps of a bystander; see operation.h.
 enum step : std::uint32_t { nothing, warm, ready, about_to_wait, event, answered, over };
 
@@ -62,6 +65,7 @@ struct board {
   std::atomic<std::uint32_t> cleared, settled;
   std::atomic<pid_t> bystander;
   futex_word stepped;
+  futex_word checked;  // 1: the first peer has judged, and changes what is guarded from now on
   futex_word probing;  // of a prober: 1 it has joined, 2 it may probe
   // By what was asked for: 1 granted, 2 it blocks, 3 any other error.
   std::array<std::atomic<std::uint32_t>, 4> probed;

@@ -198,7 +198,7 @@ void probe_store(const scene& in, typename store_scene<Store>::sizes of) {
     return;
   }
   if (!in.is_newcomer) {
-    static_cast<void>(handle->read());
+    static_cast<void>(handle->read(in.soon()));
     scene::raise(shared.probing, 1);
     scene::wait(shared.probing, 2);
   }

@@ -1,6 +1,5 @@
 #include "stress/explorer/tracee.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -13,9 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <limits>
 
-#include "lib/base/descriptor.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/process.h"
 
@@ -31,15 +28,45 @@ constexpr std::uint16_t syscall_code = 0x050F;  // as it lies in memory, read as
 
 timespec microseconds(long n) noexcept { return {.tv_sec = 0, .tv_nsec = n * 1000}; }
 
+sigset_t sigchld() noexcept {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  return set;
+}
+
+// Until a child has ended or stopped, or somebody interrupts; not for long.
+void await_children(deadline until) noexcept {
+  constexpr std::int64_t slice_ns = 50'000'000;  // a signal may come just before
+  const sigset_t children = sigchld();
+  const timespec left =
+      deadline::after(std::chrono::nanoseconds(std::min(until.remaining_ns(), slice_ns)))
+          .remaining();
+  sigtimedwait(&children, nullptr, &left);
+}
+
 void be_a_child(pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
-  ignore_interrupts();
+  const sigset_t children = sigchld();
+  sigprocmask(SIG_UNBLOCK, &children, nullptr);
 }
 
 }  // namespace
 
+void expect_children() noexcept {
+  const sigset_t children = sigchld();
+  sigprocmask(SIG_BLOCK, &children, nullptr);
+}
+
 std::expected<process, error> process::start(const std::function<void()>& body) {
+  return start_interruptible([&] {
+    ignore_interrupts();
+    body();
+  });
+}
+
+std::expected<process, error> process::start_interruptible(const std::function<void()>& body) {
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return system_failure(errno, "start", "a process of an exploration");
@@ -52,7 +79,6 @@ std::expected<process, error> process::start(const std::function<void()>& body) 
 }
 
 std::optional<int> process::wait(deadline until) noexcept {
-  const descriptor ending(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
   for (;;) {
     int status = 0;
     if (waitpid(pid_, &status, WNOHANG | __WALL) == pid_) {
@@ -61,11 +87,7 @@ std::optional<int> process::wait(deadline until) noexcept {
       return status;
     }
     if (until.passed() || interrupted() != 0) return {};
-    pollfd watched[] = {{.fd = ending.number(), .events = POLLIN, .revents = 0},
-                        {.fd = interrupt_descriptor(), .events = POLLIN, .revents = 0}};
-    const timespec left =
-        until.is_never() ? timespec{.tv_sec = 1, .tv_nsec = 0} : until.remaining();
-    ppoll(watched, 2, &left, nullptr);
+    await_children(until);
   }
 }
 
@@ -104,13 +126,12 @@ std::expected<tracee, error> tracee::start(const std::function<void()>& body, de
 }
 
 motion tracee::await_stop(bool may_sleep, deadline until) noexcept {
-  for (int looks = 0;; ++looks) {
+  for (;;) {
     int status = 0;
     const pid_t waited = waitpid(pid_, &status, __WALL | (may_sleep ? WNOHANG : 0));
     if (waited == 0) {
       if (until.passed() || interrupted() != 0) return motion::blocked;
-      const timespec pause = microseconds(looks < 10 ? 5 : 50);
-      nanosleep(&pause, nullptr);
+      await_children(until);
       continue;
     }
     if (waited < 0 && errno == EINTR) continue;
@@ -185,6 +206,7 @@ motion tracee::step_into_sleep() noexcept {
     const motion came = await_stop(true, deadline::none());
     if (came != motion::blocked) return came;
     if (process_state(pid_) == 'S') return motion::blocked;
+    await_children(deadline::after(std::chrono::microseconds(50)));
   }
   return motion::blocked;
 }
@@ -246,6 +268,8 @@ motion tracee::go(const place_in_run& to, const std::optional<place_in_run>& eve
     set_address(trap);
   }
 }
+
+void tracee::let_go() noexcept { ptrace(PTRACE_DETACH, pid_, nullptr, nullptr); }
 
 void tracee::leave_stopped() noexcept {
   // The kernel takes the signal for one that came just now.

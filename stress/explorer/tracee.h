@@ -1,6 +1,7 @@
 // A forked process, and one that is executed instruction by instruction: ptrace(2).
 //
-// Both die with this process, and with their objects.
+// Both die with this process, and with their objects. Who waits for them has called
+// expect_children() first, in its only thread.
 #pragma once
 
 #include <sys/types.h>
@@ -8,8 +9,8 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
-#include <map>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "lib/base/deadline.h"
@@ -17,11 +18,18 @@
 
 namespace shmark::explorer {
 
+// From now on the end of a child, and its every stop, wakes this process where it waits below, and
+// nowhere else: SIGCHLD is blocked.
+void expect_children() noexcept;
+
 class process {
  public:
-  // Runs `body` in a child, which then ends with status 0 and without destructors. Errors:
-  // no_space.
+  // Runs `body` in a child, which then ends with status 0 and without destructors. It leaves Ctrl-C
+  // to its parent. Errors: no_space.
   [[nodiscard]] static std::expected<process, error> start(const std::function<void()>& body);
+  // The same of one that hears of Ctrl-C as its parent does.
+  [[nodiscard]] static std::expected<process, error> start_interruptible(
+      const std::function<void()>& body);
   process(process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
   process& operator=(process&& other) noexcept {
     std::swap(pid_, other.pid_);
@@ -34,6 +42,8 @@ class process {
   [[nodiscard]] std::optional<int> wait(deadline until) noexcept;
   // SIGKILL, and reaps it. Does nothing if that has happened.
   void kill() noexcept;
+  // Somebody else has reaped it.
+  void forget() noexcept { pid_ = 0; }
 
  protected:
   explicit process(pid_t pid) noexcept : pid_(pid) {}
@@ -86,6 +96,8 @@ class tracee : public process {
   // if there is one and it comes first, to call `at_event`.
   [[nodiscard]] motion go(const place_in_run& to, const std::optional<place_in_run>& event,
                           const std::function<void()>& at_event, deadline until) noexcept;
+  // Lets it go, to come to its end by itself.
+  void let_go() noexcept;
   // Lets it go, stopped by SIGSTOP as by anybody's.
   void leave_stopped() noexcept;
   void resume() noexcept;
@@ -98,7 +110,7 @@ class tracee : public process {
   void put_byte(std::uint64_t address, std::uint8_t byte) noexcept;
 
   std::uint64_t robust_head_ = 0;
-  std::map<std::uint64_t, instruction> known_;
+  std::unordered_map<std::uint64_t, instruction> known_;
 };
 
 }  // namespace shmark::explorer

@@ -4,11 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -127,6 +130,59 @@ TEST(Explorer, SaysWhatIsBlockedByOneThatIsStopped) {
   const auto joins = explore(known("join"), how);
   expect_passed(joins);
   EXPECT_TRUE(joins.stopped_at.contains({.probed = {1, 1, 2, 2}})) << "newcomers are never blocked";
+}
+
+// How often a body has run, in whatever process.
+class run_counter {
+ public:
+  run_counter()
+      : count_(new(mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0)) std::atomic<int>(0)) {}
+  run_counter(const run_counter&) = delete;
+  run_counter& operator=(const run_counter&) = delete;
+  ~run_counter() { munmap(count_, sizeof *count_); }
+  int add() const noexcept { return count_->fetch_add(1); }
+
+ private:
+  std::atomic<int>* count_;
+};
+
+void expect_missed(const explorer::outcome& done) {
+  EXPECT_EQ(done.verdict(), verdict_kind::undecided) << told(done);
+  EXPECT_GT(done.seen.missed, 0U);
+  EXPECT_FALSE(done.missed.empty());
+}
+
+TEST(Explorer, IsUndecidedWhereAVictimGoesAnotherWayThanItWasRecorded) {
+  auto what = known("exclusive");
+  const run_counter runs;
+  what.victim = [&](const scene& in) {
+    explorer::lock_scene<robust_rw> own(in);
+    own.warm_up(mode::exclusive);
+    const bool is_first = runs.add() == 0;
+    explorer::begin_mark();
+    if (is_first) {
+      explorer::take_exclusively(in, own);
+      explorer::change_and_give(in, own);
+    }
+    explorer::end_mark();
+  };
+  expect_missed(explore(what, {}));
+}
+
+TEST(Explorer, IsUndecidedWhereAVictimComesToAPointInAnotherState) {
+  auto what = known("exclusive");
+  const run_counter runs;
+  what.victim = [&](const scene& in) {
+    explorer::lock_scene<robust_rw> own(in);
+    own.warm_up(mode::exclusive);
+    const std::uint64_t value = runs.add() == 0 ? 1 : 0;
+    explorer::begin_mark();
+    const_cast<volatile std::uint64_t&>(own.where().second) = value;
+    const_cast<volatile std::uint64_t&>(own.where().second) = 0;
+    explorer::end_mark();
+  };
+  expect_missed(explore(what, {}));
 }
 
 TEST(Explorer, IsVacuousWhereNobodyDied) {
@@ -307,6 +363,14 @@ TEST(ExplorerFinds, AVictimThatEndsByItself) {
     raise(SIGABRT);
   });
   expect_found(finding::broken, explore(mortal, once));
+}
+
+TEST(ExplorerFinds, AProberThatNeverJoins) {
+  auto what = known("exclusive");
+  what.prober = [](const scene& in) { in.await(explorer::over); };
+  auto how = impatient;
+  how.fault = fault_kind::stop;
+  expect_found(finding::stuck, explore(what, how));
 }
 
 TEST(ExplorerFinds, AVictimThatHangsWhereNobodyIsInItsWay) {
