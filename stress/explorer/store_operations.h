@@ -63,11 +63,17 @@ class store_scene {
     {
       auto change = in.write();
       if (!change) scene_.give_up("writing", change.error());
+      scene_.enter(phase::exclusive);
       change->output().write(new_.data(), new_.size());
       if (auto done = change->commit(); !done) scene_.give_up("committing", done.error());
       scene_.enter(phase::giving);
     }
     scene_.enter(phase::done);
+  }
+  // While it holds the lock shared.
+  static void look_at(const typename Store::snapshot& seen) {
+    const volatile auto first = seen.bytes().front();
+    static_cast<void>(first);
   }
   void remove(deadline until) {
     if (auto done = Store::remove(scene_.key, until); !done) {
@@ -248,14 +254,21 @@ void add_store_operations(std::vector<operation>& to) {
   add("write_growing", "write a value that needs a data segment", {100, 600}, writes);
   add("write_shrinking", "write a value that gives a data segment back", {600, 100}, writes);
   add("write_large", "write a value into a data segment that is there", {600, 700}, writes);
-  add("read", "open the store, read, and close it", {600, 700}, [](const scene&, own_scene& own) {
-    begin_mark();
-    {
-      auto handle = own.open();
-      static_cast<void>(handle.read());
-    }
-    end_mark();
-  });
+  add("read", "open the store, read, and close it", {600, 700},
+      [](const scene& in, own_scene& own) {
+        begin_mark();
+        {
+          auto handle = own.open();
+          in.enter(phase::taking);
+          const auto seen = handle.read();
+          if (!seen) in.give_up("reading", seen.error());
+          in.enter(phase::reading);
+          own.look_at(*seen);
+          in.enter(phase::leaving);
+        }
+        in.enter(phase::done);
+        end_mark();
+      });
 
   add("remove", "remove a store with two data segments", {600, 700},
       [](const scene& in, own_scene& own) {

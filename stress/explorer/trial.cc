@@ -147,8 +147,7 @@ class trial {
   bool bring(tracee& who, const std::atomic<phase>& its_phase) {
     crash_state bytes(prefix_);
     const target& to = stage_.to;
-    const motion came =
-        who.go(to.at.where, to.event, [this] { raise_event(); }, scene_.soon());
+    const motion came = who.go(to.at.where, to.event, [this] { raise_event(); }, scene_.soon());
     if (came != motion::stands || !is_as_recorded(who, its_phase, bytes)) return false;
     stage_.sleeps = false;
     if (!to.inside) return true;

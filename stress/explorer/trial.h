@@ -50,7 +50,7 @@ enum class task : std::uint8_t {
   stop,             // the same, but stops it, looks what peers can get, and lets it go on
   kill_and_leave,   // kills the victim, and leaves what it left
   record_recovery,  // of what was left so: executes the recoverer to its end; peers get on
-  kill_recovery,    // of what was left so: brings the recoverer to a point and kills it; peers get on
+  kill_recovery,  // of what was left so: brings the recoverer to a point and kills it; peers get on
 };
 
 // What is asked for, and the answer.

@@ -234,6 +234,16 @@ TEST(ExplorerFinds, ALockThatIsTakenFromAStoppedHolder) {
                                         {.fault = fault_kind::stop, .findings_max = 1000}));
 }
 
+TEST(ExplorerFinds, AStoreThatIsTakenFromAStoppedHolder) {
+  std::vector<operation> all;
+  explorer::add_store_operations<store<posix_segment, no_lock>>(all);
+  for (const char* name : {"write", "read"}) {
+    expect_found(
+        finding::broken,
+        explore(named(all, name), {.fault = fault_kind::stop, .probe = 60ms, .findings_max = 1}));
+  }
+}
+
 // Keeps a death to itself.
 class discreet_lock : public robust_rw {
  public:
