@@ -49,6 +49,7 @@ void crash_state::map(object& one, const std::string& name) {
       static_cast<std::size_t>(std::min<off_t>(status.st_size, status.st_blocks * block));
   if (one.inode == status.st_ino && one.mapped.size() == size) return;
   unmap(one);
+  if (one.inode != status.st_ino) one.first.clear();  // another one of this name
   one.inode = status.st_ino;
   if (size == 0) return;
   void* const at = mmap(nullptr, size, PROT_READ, MAP_SHARED, file.number(), 0);

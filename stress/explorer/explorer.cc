@@ -145,6 +145,7 @@ class exploration {
     task what{};
     int variant = 0;
     target to;
+    std::size_t recoverer = 0;  // which
   };
   // Has a trial carried out that begins with what `from` left.
   std::expected<void, error> carry_out(const order& what, const remains& from) {
@@ -154,6 +155,7 @@ class exploration {
     std::memcpy(static_cast<void*>(&stage_.notes), from.notes.data(), from.notes.size());
     stage_.what = what.what;
     stage_.variant = what.variant;
+    stage_.recoverer = what.recoverer;
     stage_.to = what.to;
     SHMARK_ASSIGN_OR_RETURN(const auto status,
                             nursery_->run(deadline::after(life_max * how_.patience)));
@@ -307,35 +309,47 @@ class exploration {
   }
 
   std::expected<void, error> kill_in_recovery(const recording& recorded) {
-    if (!what_.recoverer) return {};
+    if (what_.recoverers.empty()) return {};
+    int turn = 0;
     for (const auto& each : targets_of(recorded, false)) {
       if (is_over()) return {};
-      SHMARK_RETURN_IF_ERROR(kill_in_recovery_after(each));
+      SHMARK_ASSIGN_OR_RETURN(const auto left, remains_after(each));
+      if (!left) continue;
+      const auto after = "recovery after " + describe(each) + ": ";
+      for (std::size_t recoverer = 0; recoverer < what_.recoverers.size(); ++recoverer) {
+        if (is_over()) return {};
+        SHMARK_RETURN_IF_ERROR(kill_recoverer(*left, recoverer, after, turn++));
+      }
     }
     return {};
   }
-  std::expected<void, error> kill_in_recovery_after(const target& first) {
+  // What a death at a point leaves.
+  std::expected<std::optional<remains>, error> remains_after(const target& first) {
     SHMARK_ASSIGN_OR_RETURN(const bool is_there,
-                            try_to({task::kill_and_leave, 0, first}, prepared_));
-    if (shmark::interrupted() != 0) return {};
-    const auto after = [&] { return "recovery after " + describe(first) + ": "; };
-    if (!is_there && !has_found()) note_missed(after() + "all of it");
-    if (!is_there || has_found()) {
-      take_notes(has_found() ? describe(first) : "", false);
-      return {};
-    }
-    SHMARK_ASSIGN_OR_RETURN(const remains left, what_remains());
-    SHMARK_RETURN_IF_ERROR(carry_out({.what = task::record_recovery, .to = {}}, left));
-    take_notes(has_found() ? after() : "", false);
+                            try_to({.what = task::kill_and_leave, .to = first}, prepared_));
+    if (shmark::interrupted() != 0) return std::optional<remains>();
+    if (is_there && !has_found()) return what_remains();
+    if (!is_there && !has_found()) note_missed(describe(first) + ", and all recoveries from it");
+    take_notes(has_found() ? describe(first) : "", false);
+    return std::optional<remains>();
+  }
+  // Records a recoverer, and has it killed at all of its points; in each way in which peers can
+  // come after, in turn.
+  std::expected<void, error> kill_recoverer(const remains& left, std::size_t recoverer,
+                                            const std::string& after, int turn) {
+    SHMARK_RETURN_IF_ERROR(
+        carry_out({.what = task::record_recovery, .to = {}, .recoverer = recoverer}, left));
+    take_notes(has_found() ? after : "", false);
     if (!stage_.is_there) return {};
-    const recording second = take_recording();
-    count(second);
-    const auto deaths = targets_of(second, how_.every);
+    const recording recorded = take_recording();
+    count(recorded);
+    const auto deaths = targets_of(recorded, how_.every);
     trials_max_ += deaths.size();
-    for (std::size_t i = 0; i < deaths.size(); ++i) {
+    for (const auto& each : deaths) {
       if (is_over()) return {};
-      const int variant = static_cast<int>(i % static_cast<std::size_t>(what_.variants));
-      SHMARK_RETURN_IF_ERROR(fault_at({task::kill_recovery, variant, deaths[i]}, left, ""));
+      const int variant = turn++ % what_.variants;
+      SHMARK_RETURN_IF_ERROR(
+          fault_at({task::kill_recovery, variant, each, recoverer}, left, after));
     }
     return {};
   }

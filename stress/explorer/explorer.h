@@ -28,7 +28,8 @@
 //                the same behind. Where the victim is about to wait for a futex, a second point is
 //                inside that system call
 //   (4) trial    for each of them, in each way in which peers can come after (exclusive or shared
-//                first; reader, writer or remover first; of --every's further points of a crash
+//                first; reader, writer or remover first, or a witness who has
+//                it open; of --every's further points of a crash
 //                state, in one way each): everything anew, in fresh processes. The victim is killed
 //                for real, and so the kernel does what it does about its robust mutexes and file
 //                locks
@@ -40,8 +41,8 @@
 //   Faults
 //   kill              SIGKILL at the point
 //   kill_in_recovery  after a death at each distinct crash state, what is left is copied; upon it
-//                     the next peer is recorded, and killed at each of its distinct crash states; a
-//                     third must get on
+//                     the next peer (who reads, writes, removes, makes anew) is recorded, and
+//                     killed at each of its distinct crash states; a third must get on
 //   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
 //                     after SIGCONT, is noted, and that nobody takes what the stopped one holds
 //                     (L4)

@@ -246,7 +246,7 @@ template <lock L>
   made.worker = [](const scene& in) { own_scene(in).work(); };
   made.finish = own_scene::finish;
   made.prober = own_scene::probe;
-  made.recoverer = [](const scene& in) {
+  made.recoverers.emplace_back([](const scene& in) {
     own_scene own(in);
     begin_mark();
     in.enter(phase::taking);
@@ -257,7 +257,21 @@ template <lock L>
     own.give(mode::exclusive);
     in.enter(phase::done);
     end_mark();
-  };
+  });
+  if constexpr (L::can.shared) {
+    // Changes nothing of what there is to be told, and so has no phases.
+    made.recoverers.emplace_back([](const scene& in) {
+      own_scene own(in);
+      begin_mark();
+      const acquired told = own.ask(mode::shared, deadline::never());
+      own.give(mode::shared);
+      end_mark();
+      const bool is_told = told == acquired::owner_died;
+      if (is_told ? !in.may_be_told() : L::can.reports_owner_death && in.must_be_told()) {
+        in.give_up(finding::broken, "a recovering reader was told what was not so");
+      }
+    });
+  }
   return made;
 }
 

@@ -94,7 +94,7 @@ std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
   std::vector<explorer::outcome> outcomes;
   fmt::print("{}", explorer::table_heading(how.fault));
   for (const auto& each : all) {
-    if (how.fault == fault_kind::kill_in_recovery && !each.recoverer) continue;
+    if (how.fault == fault_kind::kill_in_recovery && each.recoverers.empty()) continue;
     SHMARK_ASSIGN_OR_RETURN(auto done, watch(each, how, in));
     fmt::print("{}", explorer::table_line(done));
     for (const auto& finding : done.findings) fmt::print("found: {}\n", finding);

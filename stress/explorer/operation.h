@@ -5,10 +5,14 @@
 //
 //     prepare     makes the lock or store, with known contents; ends. What it leaves is copied, for
 //                 every trial to begin with
+//     witness     if any: uses it and stays; comes again when the check lets it, before or after
+//                 other peers. Not when recovery is explored: it is with what is left that every
+//                 recovery begins, and nobody's memory is a part of that
 //     bystander   if any: holds, or waits for, what the victim is about to ask for or give up
 //     victim      warms up, begin_mark(), the operation, end_mark(). Between the marks it is killed
 //                 or stopped
-//     recoverer   if recovery is explored: a peer between marks of its own, killed as well
+//     recoverers  if recovery is explored, in each trial one of these: a peer between marks of its
+//                 own, killed as well
 //     check       by `variant`: a peer that must get on, and says what it saw
 //     worker      if any, two at once: peers that change what is guarded. One of them is the
 //     process
@@ -25,6 +29,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "stress/explorer/scene.h"
 
@@ -39,8 +44,9 @@ struct operation {
   body victim;
   body check;
   int variants = 1;
+  body witness = {};
   body bystander = {};
-  body recoverer = {};
+  std::vector<body> recoverers = {};
   body worker = {};
   body finish = {};
   body prober = {};

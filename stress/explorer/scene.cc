@@ -95,11 +95,17 @@ void scene::raise(futex_word& number, std::uint32_t to) noexcept {
   futex_wake(number, std::numeric_limits<int>::max());
 }
 
-void scene::wait(const futex_word& number, std::uint32_t until) noexcept {
-  for (std::uint32_t now = number.load(); now < until; now = number.load()) {
+void scene::wait(const futex_word& number, std::uint32_t to) noexcept {
+  wait(number, to, deadline::never());
+}
+
+bool scene::wait(const futex_word& number, std::uint32_t to, deadline until) noexcept {
+  for (std::uint32_t now = number.load(); now < to; now = number.load()) {
+    if (until.passed()) return false;
     const futex_watch watched{&number, now};
     futex_wait({&watched, 1}, slice_ns);
   }
+  return true;
 }
 
 }  // namespace shmark::explorer

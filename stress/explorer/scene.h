@@ -65,8 +65,12 @@ struct board {
   std::atomic<std::uint32_t> cleared, settled;
   std::atomic<pid_t> bystander;
   futex_word stepped;
-  futex_word checked;  // 1: the first peer has judged, and changes what is guarded from now on
-  futex_word probing;  // of a prober: 1 it has joined, 2 it may probe
+  futex_word checked;    // 1: the first peer has judged, and changes what is guarded from now on
+  futex_word probing;    // of a prober: 1 it has joined, 2 it may probe
+  futex_word witnessed;  // of a witness: 1 it has joined, 2 it may look, 3 it has looked
+  // Of a recoverer, or a victim: 1 it writes another value, or removes, or makes anew what is
+  // explored; 2 it has done so.
+  std::atomic<std::uint32_t> rewrote, removal, remade;
   // By what was asked for: 1 granted, 2 it blocks, 3 any other error.
   std::array<std::atomic<std::uint32_t>, 4> probed;
   std::array<std::atomic<std::uint32_t>, sights> seen;
@@ -85,6 +89,7 @@ class scene {
   int variant;                        // in which of its ways a check is to be made
   bool is_recoverer = false;          // whose phase enter() notes
   bool is_newcomer = false;           // a prober that has not joined before
+  bool has_witness = false;
 
   [[nodiscard]] board& shared() const noexcept { return *board_; }
   [[nodiscard]] deadline soon() const noexcept { return deadline::after(patience); }
@@ -116,7 +121,9 @@ class scene {
   void await_sleep() const noexcept;
 
   static void raise(futex_word& number, std::uint32_t to) noexcept;
-  static void wait(const futex_word& number, std::uint32_t until) noexcept;
+  static void wait(const futex_word& number, std::uint32_t to) noexcept;
+  // Whether it has come to that by the deadline.
+  static bool wait(const futex_word& number, std::uint32_t to, deadline until) noexcept;
 
  private:
   board* board_;

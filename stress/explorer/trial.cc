@@ -105,7 +105,12 @@ class trial {
   std::expected<void, error> begin() {
     if (how_.fault == fault_kind::stop && what_.prober && !what_.is_first) {
       SHMARK_ASSIGN_OR_RETURN(prober_, start(what_.prober, prober_scene(false)));
-      if (!has_joined(*prober_, "a prober")) return {};
+      if (!has_joined(*prober_, shared_.probing, "a prober")) return {};
+    }
+    if (what_.witness && how_.fault == fault_kind::kill) {
+      scene_.has_witness = true;
+      SHMARK_ASSIGN_OR_RETURN(witness_, start(what_.witness, scene_));
+      if (!has_joined(*witness_, shared_.witnessed, "a witness")) return {};
     }
     if (what_.bystander) {
       SHMARK_ASSIGN_OR_RETURN(bystander_, start(what_.bystander, scene_));
@@ -118,12 +123,13 @@ class trial {
     shared_.settled = shared_.cleared.exchange(0);
     scene second = scene_;
     second.is_recoverer = true;
-    SHMARK_ASSIGN_OR_RETURN(recoverer_, trace(what_.recoverer, second, "the recoverer"));
+    SHMARK_ASSIGN_OR_RETURN(recoverer_,
+                            trace(what_.recoverers[stage_.recoverer], second, "the recoverer"));
     return {};
   }
-  bool has_joined(process& who, std::string_view name) {
+  bool has_joined(process& who, const futex_word& joined, std::string_view name) {
     const auto until = deadline::after(3 * how_.patience);
-    while (shared_.probing.load() == 0) {
+    while (joined.load() == 0) {
       if (interrupted() != 0) return false;
       if (const auto status = who.wait(deadline::none())) {
         if (look_at(*status, name)) {
@@ -183,6 +189,7 @@ class trial {
   std::expected<void, error> judge() {
     end_bystander();
     SHMARK_ASSIGN_OR_RETURN(bool good, let_peers_come());
+    if (good && witness_) good = await_end(*witness_, "the witness", how_.patience);
     if (good && what_.finish) {
       SHMARK_RETURN_IF_ERROR(carry_out(what_.finish, "who removes all"));
       good = !has_found();
@@ -317,6 +324,7 @@ class trial {
   board& shared_;
   scene scene_;
   std::string prefix_;
+  std::optional<process> witness_;
   std::optional<process> bystander_;
   std::optional<process> prober_;
   std::optional<tracee> victim_;

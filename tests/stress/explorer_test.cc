@@ -121,6 +121,11 @@ TEST(Explorer, KillsAgainInRecovery) {
   EXPECT_GT(done.seen.states, explore(known("exclusive"), {}).seen.states);
 }
 
+TEST(Explorer, KillsOneThatRemovesAStoreAndOneThatMakesIt) {
+  expect_passed(explore(known("remove"), {}));
+  expect_passed(explore(known("create"), {}));
+}
+
 TEST(Explorer, SaysWhatIsBlockedByOneThatIsStopped) {
   constexpr explorer::options how{.fault = fault_kind::stop, .probe = 60ms};
   const auto done = explore(known("exclusive"), how);
@@ -187,7 +192,7 @@ TEST(Explorer, IsUndecidedWhereAVictimComesToAPointInAnotherState) {
 
 TEST(Explorer, IsVacuousWhereNobodyDied) {
   auto what = known("exclusive");
-  what.recoverer = {};
+  what.recoverers.clear();
   const auto done = explore(what, {.fault = fault_kind::kill_in_recovery});
   EXPECT_EQ(done.verdict(), verdict_kind::vacuous);
 }
@@ -261,6 +266,13 @@ class discreet_lock : public robust_rw {
  private:
   explicit discreet_lock(robust_rw whole) noexcept : robust_rw(std::move(whole)) {}
 };
+
+// So that only a store's own bit says that a writer died.
+TEST(Explorer, KillsAWriterWhoseLockSaysNothingOfDeaths) {
+  std::vector<operation> all;
+  explorer::add_store_operations<store<posix_segment, discreet_lock>>(all);
+  expect_passed(explore(named(all, "write_growing"), {}));
+}
 
 TEST(ExplorerFinds, ADeathThatIsNotTold) {
   expect_found(finding::broken, explore(of_lock<discreet_lock>("exclusive"), once));
@@ -356,11 +368,11 @@ TEST(ExplorerFinds, AWriterThatMakesASegmentBeforeItRecordsIt) {
 
 TEST(ExplorerFinds, ARecoveryThatLeaksWhenItIsCutShort) {
   auto what = known("write");
-  what.recoverer = [](const scene& in) {
+  what.recoverers = {[](const scene& in) {
     explorer::begin_mark();
     make_and_remove(in);
     explorer::end_mark();
-  };
+  }};
   EXPECT_EQ(explore(what, once).verdict(), verdict_kind::passed) << "a leak without recovery";
   auto how = once;
   how.fault = fault_kind::kill_in_recovery;
