@@ -276,8 +276,17 @@ class exploration {
       return {};
     }
     take_notes(has_found() ? after + describe(what.to) : "", is_there);
-    if (is_there) result_.died_at.insert(what.to.at.ours);
+    if (is_there) died_in_.insert(what.to.at.state);
     return {};
+  }
+
+  // Notes where one may have been when one died in any of the crash states of this run that were
+  // died in.
+  void note_places(const recording& of) {
+    for (const auto& each : of.points) {
+      if (died_in_.contains(each.state)) result_.died_at.insert(each.ours);
+    }
+    died_in_.clear();
   }
 
   std::expected<void, error> kill_at_all(const recording& recorded) {
@@ -289,10 +298,11 @@ class exploration {
       const int first = each.is_new ? 0 : turn++ % what_.variants;
       const int last = each.is_new ? what_.variants - 1 : first;
       for (int variant = first; variant <= last; ++variant) {
-        if (is_over()) return {};
+        if (is_over()) break;
         SHMARK_RETURN_IF_ERROR(fault_at({task::kill, variant, each}, prepared_, ""));
       }
     }
+    note_places(recorded);
     return {};
   }
 
@@ -367,6 +377,7 @@ class exploration {
   const remains nothing_{};
   remains prepared_;
   outcome result_;
+  std::unordered_set<std::uint64_t> died_in_;  // crash states, of the run that is being explored
   std::uint64_t trials_ = 0;
   std::uint64_t trials_max_ = 0;
 };

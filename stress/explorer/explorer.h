@@ -28,11 +28,10 @@
 //                the same behind. Where the victim is about to wait for a futex, a second point is
 //                inside that system call
 //   (4) trial    for each of them, in each way in which peers can come after (exclusive or shared
-//                first; reader, writer or remover first, or a witness who has
-//                it open; of --every's further points of a crash
-//                state, in one way each): everything anew, in fresh processes. The victim is killed
-//                for real, and so the kernel does what it does about its robust mutexes and file
-//                locks
+//                first; reader, writer or remover first, or a witness who has it open; of --every's
+//                further points of a crash state, in one way each): everything anew, in fresh
+//                processes. The victim is killed for real, and so the kernel does what it does
+//                about its robust mutexes and file locks
 //   Every trial is forked from a process that has seen none of the others (nursery.h): how memory
 //   is allocated and copied depends on what was allocated before, and a victim is to go the way
 //   that was recorded. One that comes to its point with another shape of things (crash_state.h)
@@ -126,7 +125,8 @@ struct outcome {
   double elapsed_s = 0;
   std::vector<std::string> findings;
   std::vector<std::string> missed;  // the first points of those
-  // Where victims died: addresses of our own code, that of the caller for a library's.
+  // Where victims were in the crash states that they died in: addresses of our own code, that of
+  // the caller for a library's.
   std::set<std::uint64_t> died_at;
   // Where they were stopped, by what peers could do then; and how often.
   std::map<access, std::map<std::uint64_t, std::uint64_t>> stopped_at;
@@ -153,7 +153,8 @@ using progress_callback = std::function<void(const progress&)>;
 [[nodiscard]] std::string table_line(const outcome& done);
 // What peers could do while victims were stopped, by the function that these were in.
 [[nodiscard]] std::string stop_table(const std::vector<outcome>& all);
-// How many lines of the files below were died at, and which were not.
+// How many lines of the store's, the lock's and the segments' sources are covered by the crash
+// states that were died in, and which are not.
 [[nodiscard]] std::string lines_never_died_at(const std::vector<outcome>& all);
 
 // The outcome as an entry of a result file: "Explore/operation:exclusive/fault:kill".

@@ -115,7 +115,8 @@ std::string lines_never_died_at(const std::vector<outcome>& all) {
   if (with_code.empty()) {
     return "source lines: not known (needs binutils, and a build with --compilation_mode=opt)\n";
   }
-  std::string text = "source lines with code that were died at, and those never died at\n";
+  std::string text =
+      "source lines with code in a crash state that was died in, and those in none\n";
   for (const auto file : explored_files) {
     std::set<int> never;
     std::size_t lines = 0;
