@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -108,11 +109,38 @@ TEST(Explorer, KillsOneThatWaitsAndOneThatIsWaitedFor) {
   expect_passed(explore(known("hand_over"), {}));
 }
 
-TEST(Explorer, KillsAWriterThatNeedsANewSegment) {
-  const auto done = explore(known("write_growing"), {});
+TEST(Explorer, KillsWritersThatNeedANewSegmentOrGiveOneBack) {
+  for (const char* name : {"write", "write_growing", "write_shrinking"}) {
+    const auto done = explore(known(name), {});
+    expect_passed(done);
+    EXPECT_GT(done.seen.of(sight::old_value), 0U) << name;
+    EXPECT_GT(done.seen.of(sight::new_value), 0U) << name;
+  }
+}
+
+TEST(Explorer, KillsOneThatRepairsAStore) {
+  auto what = known("write");
+  what.prepare = [](const scene& in) {
+    store_scene own(in, {100, 200});
+    own.prepare();
+    auto handle = own.open();
+    auto change = handle.write();
+    const auto value = explorer::value_of(store_scene::new_seed, 600);
+    change->output().write(value.data(), value.size());
+    _exit(0);
+  };
+  what.victim = [](const scene& in) {
+    store_scene own(in, {100, 200});
+    auto handle = own.open();
+    explorer::begin_mark();
+    static_cast<void>(handle.read());
+    explorer::end_mark();
+  };
+  what.witness = {};
+  const auto done = explore(what, {});
   expect_passed(done);
-  EXPECT_GT(done.seen.of(sight::old_value), 0U);
-  EXPECT_GT(done.seen.of(sight::new_value), 0U);
+  EXPECT_GE(done.seen.states, 10U);
+  EXPECT_EQ(done.seen.of(sight::old_value), done.seen.deaths);
 }
 
 TEST(Explorer, KillsAgainInRecovery) {
