@@ -1,6 +1,7 @@
 #include "stress/explorer/trial.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -17,6 +18,33 @@ namespace shmark::explorer {
 namespace {
 
 constexpr int recording_max = 12;  // times the patience of a peer, until the victim counts as stuck
+
+// Keeps a traced process on this one's processor as long as this lives: one of the two always waits
+// for the other, and waking somebody elsewhere takes several times as long.
+class same_processor {
+ public:
+  explicit same_processor(pid_t other) : other_(other) {
+    is_set_ = sched_getaffinity(0, sizeof before_, &before_) == 0;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(std::max(sched_getcpu(), 0)), &one);
+    if (is_set_) set(one);
+  }
+  same_processor(const same_processor&) = delete;
+  same_processor& operator=(const same_processor&) = delete;
+  ~same_processor() {
+    if (is_set_) set(before_);
+  }
+
+ private:
+  void set(const cpu_set_t& to) const noexcept {
+    sched_setaffinity(0, sizeof to, &to);
+    sched_setaffinity(other_, sizeof to, &to);
+  }
+  pid_t other_;
+  cpu_set_t before_;
+  bool is_set_;
+};
 
 class trial {
  public:
@@ -333,6 +361,7 @@ class trial {
 
 bool trial::record(tracee& who, const std::atomic<phase>& its_phase, bool has_event,
                    std::span<point> points) {
+  const same_processor together(who.pid());
   crash_state bytes(prefix_);
   std::unordered_map<std::uint64_t, std::uint32_t> arrivals;
   tracee::robust_list robust{};
