@@ -272,7 +272,11 @@ class exploration {
     SHMARK_ASSIGN_OR_RETURN(const bool is_there, try_to(what, from));
     if (shmark::interrupted() != 0) return {};
     if (!is_there && !has_found()) {
-      note_missed(after + describe(what.to));
+      if (died_in_.contains(what.to.at.state)) {
+        ++result_.seen.absent;
+      } else {
+        note_missed(after + describe(what.to));
+      }
       return {};
     }
     take_notes(has_found() ? after + describe(what.to) : "", is_there);

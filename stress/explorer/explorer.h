@@ -35,7 +35,8 @@
 //   Every trial is forked from a process that has seen none of the others (nursery.h): how memory
 //   is allocated and copied depends on what was allocated before, and a victim is to go the way
 //   that was recorded. One that comes to its point with another shape of things (crash_state.h)
-//   than was recorded counts as not having come; an exploration that missed a point does not pass.
+//   than was recorded counts as not having come; an exploration that missed a crash state so
+//   does not pass.
 //
 //   Faults
 //   kill              SIGKILL at the point
@@ -97,6 +98,9 @@ struct counts {
   std::uint64_t deaths = 0;  // how often a victim was killed, or stopped, and peers came after
   std::uint64_t asleep = 0;  // of these: inside a system call that waits
   std::uint64_t missed = 0;  // points to which no victim could be brought: not counted as deaths
+  // Of --every: the same of points whose crash state was died in at others. Not every run has each
+  // of them: a process number may have another digit.
+  std::uint64_t absent = 0;
   std::array<std::uint64_t, sights> seen{};
   // All should be 0.
   std::array<std::uint64_t, findings> found{};

@@ -67,6 +67,7 @@ std::string table_line(const outcome& done) {
                          name_of(static_cast<finding>(i)));
   }
   if (found.empty()) found = "nothing";
+  if (seen.absent != 0) found += fmt::format(" ({} points met in no other run)", seen.absent);
   if (done.interrupted) found += " (interrupted)";
   return fmt::format("{:<24}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n", done.operation, seen.points,
                      seen.states, seen.deaths, seen.of(sight::old_value), seen.of(sight::new_value),
@@ -150,6 +151,7 @@ result::entry to_entry(const outcome& done, const options& how) {
                     {"deaths", number(seen.deaths)},
                     {"asleep", number(seen.asleep)},
                     {"missed", number(seen.missed)},
+                    {"absent", number(seen.absent)},
                     {"outcomes_old", number(seen.of(sight::old_value))},
                     {"outcomes_new", number(seen.of(sight::new_value))},
                     {"outcomes_told", number(seen.of(sight::owner_died))},
