@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/flags.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/program.h"
 #include "lib/base/progress_line.h"
@@ -46,12 +47,13 @@ void declare(CLI::App& app, arguments& to) {
   app.add_flag("--stop", to.stop, "SIGSTOP at each point, and SIGCONT");
   app.add_flag("--every", to.every,
                "at every instruction, and not only at one of each distinct crash state");
-  app.add_option("--out", to.out, "write the result file here, as JSON");
+  app.add_option("--out", to.out, "write the result file here, as JSON")
+      ->check(shmark::flags::path());
   app.add_flag("--list", to.lists, "name the operations and explore nothing");
   app.footer(
       "Exit status: 0 passed; 1 something was found, nobody died, points were missed, or it was "
-      "cut "
-      "short;\n2 unusable input; 130 after Ctrl-C.");
+      "cut\n"
+      "short; 2 unusable input; 130 after Ctrl-C.");
 }
 
 int list() {

@@ -47,6 +47,7 @@ TEST(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--operation=nope"}, "nope");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
+  expect_complaint({"--out=", "--list"}, "--out");
 }
 
 TEST(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
