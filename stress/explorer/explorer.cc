@@ -360,11 +360,12 @@ class exploration {
     const auto deaths = targets_of(recorded, how_.every);
     trials_max_ += deaths.size();
     for (const auto& each : deaths) {
-      if (is_over()) return {};
+      if (is_over()) break;
       const int variant = turn++ % what_.variants;
       SHMARK_RETURN_IF_ERROR(
           fault_at({task::kill_recovery, variant, each, recoverer}, left, after));
     }
+    note_places(recorded);
     return {};
   }
 

@@ -149,6 +149,7 @@ TEST(Explorer, KillsAgainInRecovery) {
   const auto done = explore(what, {.fault = fault_kind::kill_in_recovery});
   expect_passed(done);
   EXPECT_GT(done.seen.states, explore(known("exclusive"), {}).seen.states);
+  EXPECT_FALSE(done.died_at.empty()) << "where the recoverers died";
 }
 
 TEST(Explorer, KillsOneThatRemovesAStoreAndOneThatMakesIt) {
