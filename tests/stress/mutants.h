@@ -183,9 +183,9 @@ class flat_codec {
     if (Has == habit::dies_at_transfer_number && transfers == 100) raise(SIGKILL);
     std::vector<std::byte> bytes(accounts_size);
     auto* at = bytes.data();
-    for (const auto& [name, balance] : value.accounts) {
+    for (const auto& [owner, balance] : value.accounts) {
       account each{};
-      name.copy(each.name.data(), each.name.size());
+      owner.copy(each.name.data(), each.name.size());
       each.balance = balance;
       std::memcpy(at, &each, sizeof each);
       at += sizeof each;

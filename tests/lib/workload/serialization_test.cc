@@ -80,7 +80,6 @@ struct forgetful_codec {
 };
 // Needs the highest byte.
 struct large_number {
-  static constexpr std::string_view name = "large_number";
   using type = std::uint64_t;
   static type make() { return 0xFEDC'BA98'7654'3210; }
 };
