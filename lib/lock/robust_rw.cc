@@ -132,7 +132,7 @@ robust_rw::~robust_rw() {
 
 std::expected<acquired, error> robust_rw::begin(mode how, deadline until) noexcept {
   if (serial_ == detail::thread_serial) {
-    return failure(errc::would_deadlock, "acquire lock", name, "this thread holds it already");
+    return failure(errc::would_deadlock, "acquire lock", name);
   }
   // Another thread's, or the parent's: what that one holds is not ours.
   held_ = held::nothing;
@@ -350,7 +350,7 @@ std::expected<acquired, error> robust_rw::acquire_slowly(mode how, deadline unti
   const auto why = how == mode::exclusive ? purpose::writing : purpose::reading;
   if (const std::uint32_t own = own_mark(); own < member_->handles.size()) {
     if (why == purpose::writing) {
-      return failure(errc::would_deadlock, "acquire lock", name, "this thread holds it already");
+      return failure(errc::would_deadlock, "acquire lock", name);
     }
     // Whoever waits for our mark to go waits for this handle, too.
     mark_ = static_cast<std::uint8_t>(own);
@@ -361,7 +361,8 @@ std::expected<acquired, error> robust_rw::acquire_slowly(mode how, deadline unti
     return is_damaged ? acquired::owner_died : acquired::ok;
   }
   if (why == purpose::reading && member_->marks_used == all_marks) {
-    return failure(errc::no_space, "acquire lock", name, "this thread reads 8 others already");
+    return failure(errc::no_space, "acquire lock", name,
+                   because{"this thread reads 8 others already"}, "release one of them first");
   }
   SHMARK_ASSIGN_OR_RETURN(const std::uint64_t word, contender(*this, why, until).own());
   if (why == purpose::writing) return become_writer(word, until);
@@ -396,7 +397,8 @@ std::expected<void, error> robust_rw::downgrade() noexcept {
   SHMARK_CHECK(held_ == held::exclusive && serial_ == detail::thread_serial,
                "downgraded a lock that is not held exclusively");
   if (member_->marks_used == all_marks) {
-    return failure(errc::no_space, "downgrade lock", name, "this thread reads 8 others already");
+    return failure(errc::no_space, "downgrade lock", name,
+                   because{"this thread reads 8 others already"}, "release one of them first");
   }
   mark();
   held_ = held::shared;
@@ -408,7 +410,8 @@ std::expected<acquired, error> robust_rw::upgrade(deadline until) noexcept {
   SHMARK_CHECK(held_ == held::shared && serial_ == detail::thread_serial,
                "upgraded a lock that is not held shared");
   if (member_->handles[mark_] > 1) {
-    return failure(errc::would_deadlock, "upgrade lock", name, "this thread holds it twice");
+    return failure(errc::would_deadlock, "upgrade lock", name,
+                   because{"this thread holds it by another handle, too"}, "release that first");
   }
   SHMARK_ASSIGN_OR_RETURN(const std::uint64_t word,
                           contender(*this, purpose::upgrading, until).own());

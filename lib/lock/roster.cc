@@ -379,7 +379,7 @@ std::expected<void, error> roster::grow() {
   const std::uint32_t before = head().allocated.load(std::memory_order_relaxed);
   if (before == capacity) {
     return failure(errc::no_space, "join the users of", key_.text(),
-                   "16384 threads take part already");
+                   because{"16384 threads take part already"}, "end some of them first");
   }
   const std::size_t size = std::min(table_size, (bytes_of(before) / page + 1) * page + page);
   SHMARK_RETURN_IF_ERROR(segment_.reserve(size));

@@ -86,7 +86,9 @@ std::expected<acquired, error> sysv_semaphore::acquire(mode how, deadline until)
   const int failed =
       how == mode::exclusive ? operate(id_, exclusive, until) : operate(id_, shared, until);
   if (failed == EIDRM || failed == EINVAL) {
-    return failure(errc::not_found, "acquire lock", name, "its semaphores have been removed");
+    return failure(errc::not_found, "acquire lock", name,
+                   because{"its semaphores have been removed"},
+                   "remove and recreate what they guard");
   }
   if (failed != 0) return system_failure(failed, "acquire lock", name);
   held_ = how;
