@@ -72,7 +72,7 @@ class cache_hits final : public workload {
     self.run<stop_check::every_sample>([&] {
       const auto seen = own.read();
       if (!seen) [[unlikely]] {
-        failed = std::unexpected(seen.error());
+        note_failure(seen.error(), failed);
         return;
       }
       keep(**seen);
@@ -92,13 +92,13 @@ class cache_hits final : public workload {
       if (random.below(100) < threshold) {
         auto done = own.update([](type& value) { Shape::change(value); });
         if (!done) [[unlikely]]
-          failed = done;
+          note_failure(done.error(), failed);
         return;
       }
       const auto before = own.misses();
       const auto seen = own.read();
       if (!seen) [[unlikely]] {
-        failed = std::unexpected(seen.error());
+        note_failure(seen.error(), failed);
         return;
       }
       keep(**seen);

@@ -44,7 +44,7 @@ class lock_contention final : public workload {
       self.run([&] {
         const auto got = handle->acquire(how_, deadline::never());
         if (!got) [[unlikely]] {
-          failed = std::unexpected(got.error());
+          note_failure(got.error(), failed);
           return;
         }
         if (how_ == mode::exclusive) {

@@ -29,4 +29,10 @@ class workload {
   [[nodiscard]] virtual std::expected<counters, error> conclude(const window_result& result) = 0;
 };
 
+// Out of line, lest what never happens makes a measured operation too large to be inlined.
+[[gnu::cold, gnu::noinline]] inline void note_failure(const error& what,
+                                                      std::expected<void, error>& in) noexcept {
+  in = std::unexpected(what);
+}
+
 }  // namespace shmark
