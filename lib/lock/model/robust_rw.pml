@@ -45,7 +45,8 @@
 //                               DOWNGRADES, or ALL, which is the default
 //   TIMES      how often each thread asks for the lock; 0: without end. ONCE: a bit for each that
 //              asks no more than once
-//   CRASHES    deaths, at most; UNMARKED: the kernel may leave one unmarked
+//   CRASHES    deaths, at most. VICTIMS: a bit for each thread that may die (7), since one of those
+//              that do the same stands for all. UNMARKED: the kernel may leave one unmarked
 //   REUSES     how often a record is taken anew; LEAVES: threads that hold nothing may give theirs
 //              back
 //   GIVES_UP   a bit for each thread that has a deadline
@@ -84,6 +85,9 @@
 #endif
 #ifndef CRASHES
 #define CRASHES 0
+#endif
+#ifndef VICTIMS
+#define VICTIMS 7
 #endif
 #ifndef REUSES
 #define REUSES 0
@@ -664,9 +668,13 @@ retired:
 
 inline may_kill() {
   if
+#if (VICTIMS) & 1
   :: death!0
+#endif
+#if (VICTIMS) & 2
   :: death!1
-#if THREADS > 2
+#endif
+#if THREADS > 2 && ((VICTIMS) & 4)
   :: death!2
 #endif
   :: goto mercy
