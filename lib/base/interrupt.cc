@@ -41,7 +41,10 @@ void catch_interrupts() noexcept {
   if (pipe_ends[0] < 0) {
     SHMARK_CHECK(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) == 0, "no descriptors left for a pipe");
   }
+  struct sigaction hang_up = {};
+  sigaction(SIGHUP, nullptr, &hang_up);
   handle_all(on_signal);
+  if (hang_up.sa_handler == SIG_IGN) sigaction(SIGHUP, &hang_up, nullptr);  // nohup(1)
 }
 
 void ignore_interrupts() noexcept { handle_all(SIG_IGN); }

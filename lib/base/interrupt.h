@@ -3,7 +3,8 @@
 // After catch_interrupts(), SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGPIPE no longer end the process:
 // they raise a flag and make a descriptor readable, so that long work stops at its next step and
 // everything it created is removed on the way out. A second signal of the same kind changes
-// nothing: cleaning up takes milliseconds, and SIGKILL is there for those who cannot wait.
+// nothing: cleaning up takes milliseconds, and SIGKILL is there for those who cannot wait. A SIGHUP
+// that is ignored, as under nohup(1), stays so.
 //
 // Process-wide; call catch_interrupts() once, early, from the main thread. Forked workers inherit
 // it; they call ignore_interrupts(), because a terminal's Ctrl-C reaches them as well and it is

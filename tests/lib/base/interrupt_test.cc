@@ -43,6 +43,16 @@ TEST(Interrupt, RaisesAFlagAndMakesADescriptorReadable) {
   }
 }
 
+TEST(Interrupt, LeavesAHangUpToWhomIgnoresIt) {
+  auto worker = child::start([] {
+    signal(SIGHUP, SIG_IGN);  // as nohup(1) does
+    catch_interrupts();
+    raise(SIGHUP);
+    EXPECT_EQ(interrupted(), 0);
+  });
+  EXPECT_EQ(worker.wait(), exited(0));
+}
+
 TEST(Interrupt, TheFirstCounts) {
   auto worker = child::start([] {
     catch_interrupts();
