@@ -299,11 +299,12 @@ class robust_rw::contender {
     if (is_woken()) {
       spins_left_ = spins;
       slice_ns_ = slice_ns_min;
-    } else if (slice_ns_ == slice_ns_max) {
-      lock_.roster_->bury_if_gone(owner, true);
-    } else {
-      slice_ns_ = std::min(2 * slice_ns_, slice_ns_max);
+      return;
     }
+    // `patience` may be long where each holds the lock for long, and whoever was woken be dead.
+    lock_.ask();
+    if (slice_ns_ == slice_ns_max) lock_.roster_->bury_if_gone(owner, true);
+    slice_ns_ = std::min(2 * slice_ns_, slice_ns_max);
   }
 
   // The one whom we found the word offered to, by which turn, since when, and how often we had

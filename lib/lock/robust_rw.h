@@ -50,10 +50,10 @@
 //       unmarked ((6) of roster.h)
 //   (8) the next one, if `waiting` is set: the word is left without an owner and the longest waiter
 //       is woken (unless one is `woken` already), so that whoever runs may go on; once the woken
-//       one asks for it, or after `patience` times, the word goes to the longest waiter
-//       (`offered`). If nobody waits, `waiting` goes, and comes back if somebody was just about to
-//       sleep. Whoever was woken or chosen, and whose wait (as its ticket tells) has ended by then,
-//       is replaced
+//       one asks for it, or one whose sleep of (7) has ended in vain, or after `patience` times,
+//       the word goes to the longest waiter (`offered`). If nobody waits, `waiting` goes, and comes
+//       back if somebody was just about to sleep. Whoever was woken or chosen, and whose wait (as
+//       its ticket tells) has ended by then, is replaced
 //
 // Invariants
 //   R1  One owner: every change of owner is a compare-exchange of the word with the seat in it, and

@@ -466,6 +466,37 @@ TEST(RobustRw, AWaiterThatIsStoppedHoldsNobodyUp) {
   EXPECT_EQ(stopped.wait(), exited(0));
 }
 
+// Where each holds it for long, `patience` of them take longer than anybody should wait.
+TEST(RobustRw, OneThatWasWokenAndDiedHidesNobodyForLong) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+  steps step;
+  const auto wait_for_it = [&] {
+    auto own = lock.open();
+    ASSERT_EQ(outcome(own.acquire(mode::exclusive, deadline::never())), "ok");
+    step.reach(1);
+    own.release(mode::exclusive);
+  };
+  auto dead = child::start(wait_for_it);
+  dead.await_asleep();
+  dead.stop();
+  handle.release(mode::exclusive);  // wakes it
+  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+  dead.kill();
+  auto other = child::start(wait_for_it);
+  other.await_asleep();
+  for (std::uint32_t i = 0; i < robust_rw::patience / 2 && step.now() == 0; ++i) {
+    handle.release(mode::exclusive);
+    ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
+    const auto long_enough = deadline::after(std::chrono::microseconds(500));
+    while (!long_enough.passed()) continue;
+  }
+  EXPECT_EQ(step.now(), 1) << "it was overtaken each time";
+  handle.release(mode::exclusive);
+  EXPECT_EQ(other.wait(), exited(0));
+}
+
 // --- The roster.
 
 TEST(RobustRw, LocksBesideOneAnotherAreHeldIndependently) {
