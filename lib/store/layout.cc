@@ -36,15 +36,16 @@ because of_lock(std::array<char, 24> found, std::string_view expected) noexcept 
 
 }  // namespace
 
-void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
-           std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept {
+void stamp(control& block, const making& of) noexcept {
   block.magic = control_magic;
   block.version = layout_version;
-  block.has_checksum = has_checksum ? 1 : 0;
-  block.lock_name = padded(lock_name);
-  block.lock_size = lock_size;
-  block.segment_size = segment_size;
-  block.capacity = capacity;
+  block.has_checksum = of.has_checksum ? 1 : 0;
+  block.lock_name = padded(of.lock_name);
+  block.lock_size = of.lock_size;
+  block.segment_size = of.segment_size;
+  block.capacity = of.capacity;
+  block.tag = of.tag;
+  block.unnamed.store(of.is_unnamed ? 1 : 0, std::memory_order_relaxed);
   block.word.store(word_of(1), std::memory_order_relaxed);
 }
 

@@ -1,8 +1,9 @@
-// The bytes of a store's segments, version 3. LAYOUT.md draws them, this file is what compiles; a
+// The bytes of a store's segments, version 4. LAYOUT.md draws them, this file is what compiles; a
 // change to either is a change to the other, and to layout_version.
 //
 // A control segment holds a control block and two buffers of equal capacity, one per side. A value
 // that does not fit its side's buffer lies in a data segment, which begins with a data header.
+// Right behind a value's bytes stand the numbers of the stores that it refers to, 8 bytes each.
 // Everything here is input to whoever attaches: other programs write it, so nothing is used as a
 // size or an offset before it has been checked against the mapping it came from.
 #pragma once
@@ -19,7 +20,7 @@
 
 namespace shmark::detail {
 
-constexpr std::uint32_t layout_version = 3;
+constexpr std::uint32_t layout_version = 4;
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t lock_area_size = 256;
 
@@ -32,8 +33,8 @@ struct side {
   // above all, means that the segment is on its way out and must not be used.
   std::atomic<std::uint64_t> generation;
   std::uint64_t length;      // bytes
-  std::uint64_t checksum;    // of those bytes; 0 if the store has none
-  std::uint64_t references;  // references to other variables that the value holds
+  std::uint64_t checksum;    // of those bytes and the references; 0 if the store has none
+  std::uint64_t references;  // how many numbers of other stores follow those bytes
 };
 
 struct control {
@@ -52,6 +53,9 @@ struct control {
   alignas(cache_line) std::array<side, 2> sides;
   std::atomic<std::uint64_t> generations;  // how many data segments have been made
   std::atomic<std::uint64_t> recoveries;   // how many dead writers have been cleaned up after
+  std::atomic<std::uint64_t> referrers;    // how many stores refer to this one: never too low
+  std::uint64_t tag;                       // what its maker says that it holds
+  std::atomic<std::uint32_t> unnamed;      // 1: nothing but its referrers and handles keep it
 
   alignas(cache_line) std::array<std::byte, lock_area_size> lock_area;
 };
@@ -67,6 +71,8 @@ static_assert(offsetof(control, capacity) == 56 && offsetof(control, word) == 64
 static_assert(offsetof(control, removed) == 72 && offsetof(control, sides) == 128);
 static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
+static_assert(offsetof(control, referrers) == 224 && offsetof(control, tag) == 232);
+static_assert(offsetof(control, unnamed) == 240);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
@@ -88,9 +94,18 @@ constexpr std::uint64_t writing_bit = 1;
   return bytes >= 256 && bytes <= std::uint64_t{1} << 60;
 }
 
+// What a control segment is made with.
+struct making {
+  std::string_view lock_name;
+  std::size_t lock_size;
+  std::size_t segment_size;
+  std::size_t capacity;
+  bool has_checksum;
+  std::uint64_t tag;
+  bool is_unnamed;
+};
 // Writes everything but the lock into a zero-filled control segment.
-void stamp(control& block, std::string_view lock_name, std::size_t lock_size,
-           std::size_t segment_size, std::size_t capacity, bool has_checksum) noexcept;
+void stamp(control& block, const making& of) noexcept;
 
 // A control block that was found to be in order, with copies of what must not change after.
 struct examined {

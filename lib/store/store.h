@@ -14,6 +14,11 @@
 //   side        one of two places for a value. The parity of the serial says which is *current*;
 //               the other is *spare*, and is where the next value is written
 //   buffer      room for a side in the control segment; a larger value has a data segment
+//   references  numbers of other stores of the same space that the current value refers to; they
+//               are published with it, and can be read without knowing what the value means
+//   referrers   how many stores' current values refer to this one, as counted by those who publish
+//               them; what is never too low, and when it may be changed, is their business: see
+//               lib/shm/domain.h
 //
 // Protocol. All but (1) needs the lock; M is the memory order.
 //   (1) cached read   word.load(M acquire) == the word that the copy was decoded under: no change
@@ -22,8 +27,8 @@
 //                     repairs) and do this again; use the current side; release
 //   (3) write         acquire exclusive; repair if writing is up; word |= writing (M release);
 //                     write into the spare side only; commit (4) or word &= ~writing; release
-//   (4) commit        spare.length, checksum; word := (serial + 1) << 1 (M release): this one store
-//                     makes the spare side current and takes writing down
+//   (4) commit        spare.length, references, checksum; word := (serial + 1) << 1 (M release):
+//                     this one store makes the spare side current and takes writing down
 //   (5) repair        remove the spare side's data segment, if any; word &= ~writing (M release)
 //   (6) new segment   of the spare side, when it must be larger or may be smaller: remove the old
 //                     one (still mapped here); spare.segment := 0; spare.segment := a fresh number;
@@ -55,12 +60,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <expected>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "lib/base/check.h"
 #include "lib/base/contained.h"
@@ -86,6 +93,38 @@ struct store_options {
   // What company() says of a store in the same space that outlives this one: their locks then share
   // what they keep about threads. 0: it keeps its own.
   std::uint64_t company = 0;
+  std::uint64_t tag = 0;    // what it holds, in a number of the maker's; for whoever opens it
+  bool is_unnamed = false;  // see store::is_unnamed()
+};
+
+// Numbers of stores that a value refers to, where they lie.
+class reference_list {
+ public:
+  reference_list() = default;
+  explicit reference_list(std::span<const std::byte> bytes) noexcept : bytes_(bytes) {}
+  [[nodiscard]] std::size_t size() const noexcept { return bytes_.size() / sizeof(std::uint64_t); }
+  [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
+  [[nodiscard]] std::uint64_t operator[](std::size_t index) const noexcept {
+    std::uint64_t number;
+    std::memcpy(&number, bytes_.data() + index * sizeof number, sizeof number);
+    return number;
+  }
+  // Throws std::bad_alloc.
+  [[nodiscard]] std::vector<std::uint64_t> copy() const {
+    std::vector<std::uint64_t> all(size());
+    if (!all.empty()) std::memcpy(all.data(), bytes_.data(), all.size() * sizeof all[0]);
+    return all;
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+// What is to become of a store whose removal was asked for.
+enum class fate : std::uint8_t {
+  removed,
+  unnamed,  // it stays as long as anybody refers to it, or has it open
+  kept
 };
 
 template <named_segment Segment, lock Lock>
@@ -109,6 +148,13 @@ class store {
   // would_deadlock.
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until);
 
+  // The same, if `decide`, which is called with the lock held, answers fate::removed. It is given
+  // the references of the current value (none, if that cannot be read) and the referrers, and
+  // returns std::expected<fate, error>. Errors: as above, and those of `decide`.
+  template <class Decision>
+  [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until,
+                                                         const Decision& decide);
+
   // Removes what a create() that died midway has left, if anything. Requires: nobody has it open.
   static void remove_unfinished(const segment_key& key);
 
@@ -119,6 +165,32 @@ class store {
   [[nodiscard]] std::uint64_t word() const noexcept {
     return block_->word.load(std::memory_order_acquire);
   }
+
+  // What the maker's options said.
+  [[nodiscard]] std::uint64_t tag() const noexcept { return block_->tag; }
+  // Whether it is to go when nobody refers to it and nobody has it open.
+  [[nodiscard]] bool is_unnamed() const noexcept {
+    return block_->unnamed.load(std::memory_order_acquire) != 0;
+  }
+  // The number of its key.
+  [[nodiscard]] std::uint64_t number() const noexcept { return attachment_->key.number; }
+
+  // Counts, and who counts decides when; the second says how many are left. `key` is for one that
+  // is not open: errors of the second are not_found, denied, corrupt, mismatch.
+  void add_referrer() noexcept { block_->referrers.fetch_add(1, std::memory_order_acq_rel); }
+  [[nodiscard]] static std::expected<std::uint64_t, error> drop_referrer(const segment_key& key);
+  // Sets the count right; the second says what it was.
+  [[nodiscard]] static std::expected<std::uint64_t, error> set_referrers(const segment_key& key,
+                                                                         std::uint64_t count);
+  // How it is linked to others.
+  struct links {
+    std::vector<std::uint64_t> references;
+    std::uint64_t referrers;
+    bool is_unnamed;
+  };
+  // Takes no lock: nobody may publish references, or a value without them in the place of one with
+  // them, meanwhile. Errors: as drop_referrer().
+  [[nodiscard]] static std::expected<links, error> links_of(const segment_key& key);
 
   // The current value, under the shared lock. Errors: those of the lock; not_found, if the store
   // has been removed; corrupt, if it is damaged or its data segment has gone; no_space.
@@ -139,6 +211,8 @@ class store {
     std::uint64_t serial;
     std::uint64_t length;      // bytes of the current value
     std::uint64_t allocated;   // bytes of all segments
+    std::uint64_t references;  // to other stores
+    std::uint64_t referrers;
     std::uint64_t recoveries;  // dead writers cleaned up after, since the store was made
   };
   // Errors: those of read().
@@ -204,7 +278,15 @@ class store {
                                                                 Segment segment);
 
   // (7), all of it; its first part, which requires exclusive; and the rest.
-  static std::expected<void, error> remove(attachment& shared, deadline until);
+  template <class Decision>
+  static std::expected<void, error> remove(attachment& shared, deadline until,
+                                           const Decision& decide);
+  static std::expected<void, error> remove(attachment& shared, deadline until) {
+    return remove(shared, until,
+                  [](const reference_list&, std::uint64_t) -> std::expected<fate, error> {
+                    return fate::removed;
+                  });
+  }
   static void empty(attachment& shared) noexcept;
   static std::expected<void, error> bury(attachment& shared);
   [[nodiscard]] static bool is_removed(const attachment& shared) noexcept {
@@ -228,15 +310,32 @@ class store {
   // or the store being removed. Can be cut short anywhere and done again.
   static void discard(attachment& shared, std::size_t index) noexcept;
 
-  // Whether the current value fits where it is, and whether it has its checksum, if the store has
-  // any; what nobody has written yet has none. Requires: the lock. Errors: corrupt.
-  std::expected<void, error> check_length(std::size_t length, const place& where,
-                                          const char* attempted) const noexcept;
-  std::expected<void, error> check_sum(std::uint64_t word,
-                                       std::span<const std::byte> bytes) const noexcept;
+  // A value, with what it refers to, where they lie.
+  struct contents {
+    place where;
+    std::size_t length;      // of the value
+    std::size_t references;  // their numbers follow
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+      return where.bytes.first(length);
+    }
+    [[nodiscard]] std::span<const std::byte> all() const noexcept {
+      return where.bytes.first(length + references * sizeof(std::uint64_t));
+    }
+    [[nodiscard]] reference_list list() const noexcept {
+      return reference_list(all().subspan(length));
+    }
+  };
+  // Of the current side, whether it fits where it is. Requires: the lock, or as links_of(). Errors:
+  // corrupt, and those of find().
+  std::expected<contents, error> current(std::uint64_t word, const char* attempted) const;
+  static std::expected<contents, error> contents_of(attachment& shared, std::uint64_t word,
+                                                    const char* attempted);
+  // Whether it has its checksum, if the store has any; what nobody has written yet has none.
+  // Errors: corrupt.
+  std::expected<void, error> check_sum(std::uint64_t word, const contents& what) const noexcept;
   // Where a side's bytes are. Requires: the lock. Errors: corrupt, denied, no_space.
-  std::expected<place, error> find(std::size_t index) const;
-  place buffer_of(std::size_t index) const noexcept;
+  static std::expected<place, error> find(attachment& shared, std::size_t index);
+  static place buffer_of(attachment& shared, std::size_t index) noexcept;
   // Gives the spare side room for `size` bytes elsewhere: (6). What it held is gone, but for those
   // who have it mapped. Errors: no_space; it then has its buffer.
   std::expected<place, error> replace(std::size_t index, std::size_t size);
@@ -250,20 +349,17 @@ class store {
 template <named_segment Segment, lock Lock>
 class store<Segment, Lock>::snapshot {
  public:
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return what_.bytes(); }
+  [[nodiscard]] reference_list references() const noexcept { return what_.list(); }
   [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
 
  private:
   friend class store;
-  snapshot(held<Lock> lock, place where, std::size_t length, std::uint64_t word) noexcept
-      : lock_(std::move(lock)),
-        where_(std::move(where)),
-        bytes_(where_.bytes.first(length)),
-        word_(word) {}
+  snapshot(held<Lock> lock, contents what, std::uint64_t word) noexcept
+      : lock_(std::move(lock)), what_(std::move(what)), word_(word) {}
 
   held<Lock> lock_;
-  place where_;
-  std::span<const std::byte> bytes_;
+  contents what_;
   std::uint64_t word_;
 };
 
@@ -278,7 +374,6 @@ class store<Segment, Lock>::transaction final : private sink {
         store_(other.store_),
         lock_(std::move(other.lock_)),
         current_(std::move(other.current_)),
-        length_(other.length_),
         word_(other.word_),
         spare_place_(std::move(other.spare_place_)),
         since_fork_(other.since_fork_),
@@ -292,9 +387,8 @@ class store<Segment, Lock>::transaction final : private sink {
   }
 
   // The value as it is without this transaction's changes, and its word once committed.
-  [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
-    return current_.bytes.first(length_);
-  }
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return current_.bytes(); }
+  [[nodiscard]] reference_list references() const noexcept { return current_.list(); }
   [[nodiscard]] std::uint64_t word() const noexcept { return word_; }
   // Whether bytes() have their checksum. Not asked by write(), because one who only replaces a
   // value can replace a damaged one; do ask before decoding. Errors: corrupt.
@@ -309,8 +403,9 @@ class store<Segment, Lock>::transaction final : private sink {
 
   // Publishes what was written to output(). The lock is still held, bytes() is what was published,
   // and another value may follow. Errors: no_space, if the output failed to grow: nothing is
-  // published, and the output is empty, as after clear().
-  [[nodiscard]] std::expected<void, error> commit();
+  // published, and the output is empty, as after clear(). `references` are the stores that the new
+  // value refers to.
+  [[nodiscard]] std::expected<void, error> commit(std::span<const std::uint64_t> references = {});
 
   // Removes the store with all that it consists of, before anybody else gets the lock. The
   // transaction is of no use after. Errors: denied.
@@ -318,13 +413,11 @@ class store<Segment, Lock>::transaction final : private sink {
 
  private:
   friend class store;
-  transaction(store& of, held<Lock> lock, place current, std::size_t length, std::uint64_t word,
-              place spare)
+  transaction(store& of, held<Lock> lock, contents current, std::uint64_t word, place spare)
       : sink(spare.bytes),
         store_(&of),
         lock_(std::move(lock)),
         current_(std::move(current)),
-        length_(length),
         word_(word),
         spare_place_(std::move(spare)) {
     begin_writing();
@@ -353,8 +446,7 @@ class store<Segment, Lock>::transaction final : private sink {
 
   store* store_;
   held<Lock> lock_;
-  place current_;
-  std::size_t length_;
+  contents current_;
   std::uint64_t word_;  // without the writing bit
   place spare_place_;
   std::uint32_t since_fork_ = fork_depth();

@@ -10,8 +10,13 @@ std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& k
   auto* block = new (fresh.data()) control{};
   auto* state = new (block->lock_area.data()) typename Lock::state{};
   SHMARK_RETURN_IF_ERROR(Lock::create(*state, {key.space, options.company}));
-  detail::stamp(*block, Lock::name, sizeof *state, segment_size(options), options.capacity,
-                options.has_checksum);
+  detail::stamp(*block, {.lock_name = Lock::name,
+                         .lock_size = sizeof *state,
+                         .segment_size = segment_size(options),
+                         .capacity = options.capacity,
+                         .has_checksum = options.has_checksum,
+                         .tag = options.tag,
+                         .is_unnamed = options.is_unnamed});
   return {};
 }
 
@@ -98,22 +103,46 @@ std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, 
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until) {
+template <class Decision>
+std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until,
+                                                        const Decision& decide) {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  return remove(*shared, until, decide);
+}
+
+template <named_segment Segment, lock Lock>
+template <class Decision>
+std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until,
+                                                        const Decision& decide) {
+  const auto carry_on = [&]() -> std::expected<bool, error> {
+    const std::uint64_t word = shared.block->word.load(std::memory_order_acquire);
+    const auto now = contents_of(shared, word, "remove store");
+    SHMARK_ASSIGN_OR_RETURN(const fate its,
+                            decide(now ? now->list() : reference_list(),
+                                   shared.block->referrers.load(std::memory_order_acquire)));
+    if (its == fate::unnamed) shared.block->unnamed.store(1, std::memory_order_release);
+    if (its == fate::removed) empty(shared);
+    return its == fate::removed;
+  };
+  std::expected<bool, error> emptied = false;
   auto lock = Lock::attach(lock_state(*shared.block));
   if (!lock) {
     // The lock itself is gone: an earlier removal was cut short, or somebody took its semaphores.
     if (lock.error().code != errc::not_found && !is_removed(shared)) {
       return about(shared.key, lock.error());
     }
-    empty(shared);
+    emptied = carry_on();
   } else if (const auto got = lock->acquire(mode::exclusive, until); got) {
     const held<Lock> holding(*lock, mode::exclusive);
-    empty(shared);
+    emptied = carry_on();
   } else if (got.error().code == errc::not_found) {
-    empty(shared);  // gone while we waited
+    emptied = carry_on();  // gone while we waited
   } else {
     return about(shared.key, got.error());
   }
+  if (!emptied) return std::unexpected(emptied.error());
+  if (!*emptied) return {};
   return bury(shared);
 }
 
@@ -174,12 +203,9 @@ auto store<Segment, Lock>::read(deadline until) -> std::expected<snapshot, error
       SHMARK_ASSIGN_OR_RETURN(auto admitted, acquire(mode::shared, until));
       const std::uint64_t word = block_->word.load(std::memory_order_acquire);
       if ((word & detail::writing_bit) == 0 && admitted.told == acquired::ok) {
-        const std::size_t current = detail::serial_of(word) % 2;
-        SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
-        const auto length = static_cast<std::size_t>(block_->sides[current].length);
-        SHMARK_RETURN_IF_ERROR(check_length(length, where, "read store"));
-        SHMARK_RETURN_IF_ERROR(check_sum(word, where.bytes.first(length)));
-        return snapshot(std::move(admitted.lock), std::move(where), length, word);
+        SHMARK_ASSIGN_OR_RETURN(auto now, current(word, "read store"));
+        SHMARK_RETURN_IF_ERROR(check_sum(word, now));
+        return snapshot(std::move(admitted.lock), std::move(now), word);
       }
     }
     // A writer died. Repairing takes the exclusive lock, and is what every write begins with; and
@@ -194,18 +220,15 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
   SHMARK_ASSIGN_OR_RETURN(auto admitted, acquire(mode::exclusive, until));
   std::uint64_t word = block_->word.load(std::memory_order_acquire);
   if ((word & detail::writing_bit) != 0) word = repair();
-  const std::size_t current = detail::serial_of(word) % 2;
-  SHMARK_ASSIGN_OR_RETURN(auto where, find(current));
-  const auto length = static_cast<std::size_t>(block_->sides[current].length);
-  SHMARK_RETURN_IF_ERROR(check_length(length, where, "write store"));
-  auto spare = find(1 - current);
+  SHMARK_ASSIGN_OR_RETURN(auto now, current(word, "write store"));
+  const std::size_t spare_index = (detail::serial_of(word) + 1) % 2;
+  auto spare = find(*attachment_, spare_index);
   if (!spare) {
     // A writer died while it gave it back, or it went by other means; nothing of value was in it.
-    discard(*attachment_, 1 - current);
-    spare = buffer_of(1 - current);
+    discard(*attachment_, spare_index);
+    spare = buffer_of(*attachment_, spare_index);
   }
-  return transaction(*this, std::move(admitted.lock), std::move(where), length, word,
-                     *std::move(spare));
+  return transaction(*this, std::move(admitted.lock), std::move(now), word, *std::move(spare));
 }
 
 template <named_segment Segment, lock Lock>
@@ -215,11 +238,14 @@ auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, er
   for (const std::size_t index : {0U, 1U}) {
     if (block_->sides[index].segment.load(std::memory_order_relaxed) == 0) continue;
     // The spare one's may be gone: a writer died while it gave it back.
-    if (const auto where = find(index)) allocated += where->mapped->segment.bytes().size();
+    if (const auto where = find(*attachment_, index))
+      allocated += where->mapped->segment.bytes().size();
   }
   return statistics{.serial = detail::serial_of(now.word()),
                     .length = now.bytes().size(),
                     .allocated = allocated,
+                    .references = now.references().size(),
+                    .referrers = block_->referrers.load(std::memory_order_relaxed),
                     .recoveries = block_->recoveries.load(std::memory_order_relaxed)};
 }
 
@@ -245,24 +271,39 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::buffer_of(std::size_t index) const noexcept -> place {
-  return {attachment_->segment.bytes().subspan(sizeof(control) + index * attachment_->capacity,
-                                               attachment_->capacity),
-          nullptr};
+auto store<Segment, Lock>::buffer_of(attachment& shared, std::size_t index) noexcept -> place {
+  return {
+      shared.segment.bytes().subspan(sizeof(control) + index * shared.capacity, shared.capacity),
+      nullptr};
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::check_length(
-    std::size_t length, const place& where, const char* attempted) const noexcept {
-  if (length <= where.bytes.size()) return {};
-  return failure(errc::corrupt, attempted, attachment_->key.text(),
-                 because{"its value is longer than its segment"});
+auto store<Segment, Lock>::contents_of(attachment& shared, std::uint64_t word,
+                                       const char* attempted) -> std::expected<contents, error> {
+  const std::size_t index = detail::serial_of(word) % 2;
+  SHMARK_ASSIGN_OR_RETURN(auto where, find(shared, index));
+  const side& which = shared.block->sides[index];
+  const auto length = static_cast<std::size_t>(which.length);
+  const auto references = static_cast<std::size_t>(which.references);
+  const std::size_t room = where.bytes.size();
+  if (length > room || references > (room - length) / sizeof(std::uint64_t)) {
+    return failure(errc::corrupt, attempted, shared.key.text(),
+                   because{"its value is longer than its segment"});
+  }
+  return contents{std::move(where), length, references};
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::check_sum(
-    std::uint64_t word, std::span<const std::byte> bytes) const noexcept {
+auto store<Segment, Lock>::current(std::uint64_t word, const char* attempted) const
+    -> std::expected<contents, error> {
+  return contents_of(*attachment_, word, attempted);
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check_sum(std::uint64_t word,
+                                                           const contents& what) const noexcept {
   const std::uint64_t serial = detail::serial_of(word);
+  const auto bytes = what.all();
   const bool is_unwritten = serial == 1 && bytes.empty();
   if (!attachment_->has_checksum || is_unwritten ||
       detail::checksum(bytes) == block_->sides[serial % 2].checksum) {
@@ -273,15 +314,65 @@ std::expected<void, error> store<Segment, Lock>::check_sum(
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place, error> {
-  const side& which = block_->sides[index];
+auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<links, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  control& block = *shared->block;
+  if (is_removed(*shared)) return failure(errc::not_found, "use store", key.text());
+  return contained("read references", key.text(), [&]() -> std::expected<links, error> {
+    links found{{},
+                block.referrers.load(std::memory_order_acquire),
+                block.unnamed.load(std::memory_order_acquire) != 0};
+    for (;;) {
+      // What has no references may be replaced by another such while we look.
+      const std::uint64_t word = block.word.load(std::memory_order_acquire);
+      const side& now = block.sides[detail::serial_of(word) % 2];
+      if (std::atomic_ref(const_cast<std::uint64_t&>(now.references)).load() != 0) {
+        auto what = contents_of(*shared, word, "read references");
+        if (what) found.references = what->list().copy();
+        const bool is_same = detail::serial_of(block.word.load()) == detail::serial_of(word);
+        if (!what && is_same) return std::unexpected(what.error());
+        if (is_same) return found;
+        found.references.clear();
+      } else if (detail::serial_of(block.word.load()) == detail::serial_of(word)) {
+        return found;
+      }
+    }
+  });
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::drop_referrer(const segment_key& key)
+    -> std::expected<std::uint64_t, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  auto& count = shared->block->referrers;
+  std::uint64_t now = count.load(std::memory_order_acquire);
+  // Never below none, whatever another program has written there.
+  while (now != 0 && !count.compare_exchange_weak(now, now - 1, std::memory_order_acq_rel)) {
+  }
+  return now == 0 ? 0 : now - 1;
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::set_referrers(const segment_key& key, std::uint64_t count)
+    -> std::expected<std::uint64_t, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  return shared->block->referrers.exchange(count, std::memory_order_acq_rel);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::find(attachment& shared, std::size_t index)
+    -> std::expected<place, error> {
+  const side& which = shared.block->sides[index];
   const std::uint64_t number = which.segment.load(std::memory_order_relaxed);
-  if (number == 0) return buffer_of(index);
-  const std::scoped_lock guard(attachment_->guard);
-  auto& met = attachment_->sides[index];
+  if (number == 0) return buffer_of(shared, index);
+  const std::scoped_lock guard(shared.guard);
+  auto& met = shared.sides[index];
   const std::uint64_t generation = which.generation.load(std::memory_order_relaxed);
   if (!met || met->generation != generation) {
-    const segment_key key{attachment_->key.space, number};
+    const segment_key key{shared.key.space, number};
     auto segment = Segment::attach(key);
     if (!segment && segment.error().code == errc::not_found) {
       return failure(errc::corrupt, "attach data segment", key.text(),
@@ -289,7 +380,7 @@ auto store<Segment, Lock>::find(std::size_t index) const -> std::expected<place,
                      "remove and recreate the store");
     }
     if (!segment) return std::unexpected(segment.error());
-    if (!detail::is_data(segment->bytes(), attachment_->key.number, generation)) {
+    if (!detail::is_data(segment->bytes(), shared.key.number, generation)) {
       return failure(errc::corrupt, "attach data segment", key.text(),
                      because{"its header is not what the store expects"});
     }
@@ -302,7 +393,7 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     -> std::expected<place, error> {
   discard(*attachment_, index);
-  if (size <= attachment_->capacity) return buffer_of(index);
+  if (size <= attachment_->capacity) return buffer_of(*attachment_, index);
   side& spare = block_->sides[index];
   for (;;) {
     const auto key = segment_key::random_in(attachment_->key.space);
@@ -329,7 +420,7 @@ auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::verify() const {
-  return store_->check_sum(word_, bytes());
+  return store_->check_sum(word_, current_);
 }
 
 template <named_segment Segment, lock Lock>
@@ -358,43 +449,48 @@ auto store<Segment, Lock>::transaction::grow(std::size_t size)
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::transaction::commit() {
+std::expected<void, error> store<Segment, Lock>::transaction::commit(
+    std::span<const std::uint64_t> references) {
   refuse_forked();
   // A value that is this much smaller than its segment gives the segment back.
   constexpr std::size_t waste = 4;
   control& block = *store_->block_;
   const std::size_t length = sink::bytes().size();
+  sink::write(references.data(), references.size_bytes());
+  const std::size_t all = sink::bytes().size();
   std::expected<void, error> written;
   if (sink::failure()) {
     written = std::unexpected(*sink::failure());
   } else if (spare_is_lost()) {
-    written = move_spare(length);
+    written = move_spare(all);
   }
   if (!written) {
-    spare_place_ = store_->buffer_of(spare_index());  // which is all that is left to the side
+    // Which is all that is left to the side.
+    spare_place_ = buffer_of(*store_->attachment_, spare_index());
     sink::restart(spare_place_.bytes);
     return written;
   }
   const auto too_large = [&](const place& where) {
-    return where.mapped != nullptr && where.bytes.size() > waste * length;
+    return where.mapped != nullptr && where.bytes.size() > waste * all;
   };
-  if (length <= store_->attachment_->capacity && too_large(spare_place_)) {
-    SHMARK_RETURN_IF_ERROR(move_spare(length));
+  if (all <= store_->attachment_->capacity && too_large(spare_place_)) {
+    SHMARK_RETURN_IF_ERROR(move_spare(all));
   }
   side& published = block.sides[spare_index()];
   published.length = length;
-  published.references = 0;
+  published.references = references.size();
   published.checksum =
-      store_->attachment_->has_checksum ? detail::checksum(spare_place_.bytes.first(length)) : 0;
+      store_->attachment_->has_checksum ? detail::checksum(spare_place_.bytes.first(all)) : 0;
   word_ = detail::word_of(detail::serial_of(word_) + 1);
   block.word.store(word_, std::memory_order_release);
   writing_ = false;
 
-  std::swap(current_, spare_place_);
-  length_ = length;
+  std::swap(current_.where, spare_place_);
+  current_.length = length;
+  current_.references = references.size();
   if (too_large(spare_place_)) {
     store_->discard(*store_->attachment_, spare_index());
-    spare_place_ = store_->buffer_of(spare_index());
+    spare_place_ = buffer_of(*store_->attachment_, spare_index());
   }
   sink::restart(spare_place_.bytes);
   return {};

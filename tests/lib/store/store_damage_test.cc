@@ -378,9 +378,15 @@ TYPED_TEST(DamagedStore, ACapacityThatChangesLaterMovesNothing) {
 // --- What LAYOUT.md says.
 
 TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
-  auto made = this->create({.capacity = 256});
-  must_write(made, value_of(1, 10));
+  auto made = this->create({.capacity = 256, .tag = 77, .is_unnamed = true});
+  {
+    const std::array<std::uint64_t, 2> references{5, 6};
+    auto change = made.write().value();
+    change.output().write(value_of(1, 10).data(), 10);
+    ASSERT_TRUE(change.commit(references));
+  }
   must_write(made, value_of(2, 1000));
+  made.add_referrer();
   const auto raw = this->raw();
   const auto number = [](const auto& of, std::size_t at) {
     std::uint64_t got = 0;
@@ -388,7 +394,7 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
     return got;
   };
   EXPECT_EQ(std::memcmp(raw.bytes().data(), "shmarkS\n", 8), 0);
-  EXPECT_EQ(number(raw, 8), 3U | std::uint64_t{1} << 32) << "version, has_checksum";
+  EXPECT_EQ(number(raw, 8), 4U | std::uint64_t{1} << 32) << "version, has_checksum";
   EXPECT_STREQ(reinterpret_cast<const char*>(raw.bytes().data() + 16),
                std::string(TypeParam::lock::name).c_str());
   EXPECT_EQ(number(raw, 40), sizeof(typename TypeParam::lock::state));
@@ -398,13 +404,20 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
   EXPECT_EQ(number(raw, 72) & 0xffffffff, 0U) << "removed";
   EXPECT_EQ(number(raw, 128), 0U) << "side 0: in its buffer";
   EXPECT_EQ(number(raw, 128 + 16), 10U) << "length";
-  EXPECT_EQ(number(raw, 128 + 24), detail::checksum(value_of(1, 10))) << "checksum";
+  EXPECT_EQ(number(raw, 128 + 24), detail::checksum(raw.bytes().subspan(512, 10 + 16)))
+      << "checksum";
+  EXPECT_EQ(number(raw, 128 + 32), 2U) << "references";
   EXPECT_EQ(std::memcmp(raw.bytes().data() + 512, value_of(1, 10).data(), 10), 0);
+  EXPECT_EQ(number(raw, 512 + 10), 5U);
+  EXPECT_EQ(number(raw, 512 + 18), 6U);
   const auto data = this->raw(number(raw, 168));
   EXPECT_EQ(number(raw, 168 + 8), 1U) << "side 1: generation";
   EXPECT_EQ(number(raw, 168 + 16), 1000U);
   EXPECT_EQ(number(raw, 208), 1U) << "generations";
   EXPECT_EQ(number(raw, 216), 0U) << "recoveries";
+  EXPECT_EQ(number(raw, 224), 1U) << "referrers";
+  EXPECT_EQ(number(raw, 232), 77U) << "tag";
+  EXPECT_EQ(number(raw, 240) & 0xffffffff, 1U) << "unnamed";
   EXPECT_EQ(std::memcmp(data.bytes().data(), "shmarkD\n", 8), 0);
   EXPECT_EQ(number(data, 8), this->key().number);
   EXPECT_EQ(number(data, 16), 1U);

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -97,6 +98,99 @@ TYPED_TEST(Store, AValueUpToTheCapacityNeedsNoSegmentOfItsOwn) {
   must_write(made, value_of(2, 100'000));
   EXPECT_EQ(stats_of(made).allocated, before);
   EXPECT_EQ(read_all(made), value_of(2, 100'000));
+}
+
+// --- References.
+
+// Publishes a value that refers to these.
+template <class Store>
+void must_refer(Store& from, std::size_t size, const std::vector<std::uint64_t>& to) {
+  auto change = from.write().value();
+  const auto value = value_of(1, size);
+  change.output().write(value.data(), value.size());
+  const auto done = change.commit(to);
+  if (!done) ADD_FAILURE() << done.error().message();
+  EXPECT_EQ(change.references().copy(), to);
+  EXPECT_TRUE(std::ranges::equal(change.bytes(), value));
+}
+
+TYPED_TEST(Store, ReferencesArePublishedWithTheValue) {
+  auto made = this->create({.capacity = 256});
+  for (const std::size_t size : {0U, 1U, 239U, 240U, 241U, 256U, 5000U, 10U}) {
+    must_refer(made, size, {7, 9});
+    EXPECT_EQ(made.read()->references().copy(), (std::vector<std::uint64_t>{7, 9})) << size;
+    EXPECT_EQ(read_all(made), value_of(1, size));
+    EXPECT_EQ(stats_of(made).length, size);
+    EXPECT_EQ(stats_of(made).references, 2U);
+    EXPECT_EQ(TypeParam::store::links_of(this->key())->references.size(), 2U);
+  }
+  must_write(made, value_of(2, 10));
+  EXPECT_TRUE(made.read()->references().empty());
+  EXPECT_TRUE(TypeParam::store::links_of(this->key())->references.empty());
+}
+
+TYPED_TEST(Store, ManyReferencesNeedRoomAsAValueDoes) {
+  auto made = this->create({.capacity = 256});
+  std::vector<std::uint64_t> many(1000);
+  std::iota(many.begin(), many.end(), 1);
+  must_refer(made, 10, many);
+  must_refer(made, 20, many);
+  EXPECT_EQ(made.read()->references().copy(), many);
+  must_write(made, value_of(2, 10));
+  must_write(made, value_of(2, 10));
+  EXPECT_LT(stats_of(made).allocated, 10'000U) << "the room was given back";
+}
+
+TYPED_TEST(Store, ReferencesThatDoNotFitTheirSegmentAreCorrupt) {
+  auto made = this->create({.capacity = 256});
+  must_refer(made, 10, {1, 2});
+  const auto raw = TypeParam::segment::attach(this->key()).value();
+  auto* block = reinterpret_cast<detail::control*>(raw.bytes().data());
+  for (const std::uint64_t count :
+       {std::uint64_t{31}, ~std::uint64_t{0}, std::uint64_t{1} << 61U}) {
+    block->sides[0].references = count;
+    EXPECT_EQ(outcome(made.read()), "corrupt") << count;
+    EXPECT_EQ(outcome(TypeParam::store::links_of(this->key())), "corrupt") << count;
+  }
+  block->sides[0].references = 1;
+  EXPECT_EQ(outcome(made.read()), "corrupt") << "the checksum is of all of them";
+}
+
+TYPED_TEST(Store, CountsItsReferrers) {
+  auto made = this->create();
+  made.add_referrer();
+  made.add_referrer();
+  EXPECT_EQ(stats_of(made).referrers, 2U);
+  EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 1U);
+  EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 0U);
+  EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 0U) << "never below none";
+  EXPECT_EQ(TypeParam::store::set_referrers(this->key(), 5), 0U);
+  EXPECT_EQ(TypeParam::store::links_of(this->key())->referrers, 5U);
+}
+
+TYPED_TEST(Store, ARemovalIsDecidedUponWithTheLockHeld) {
+  using store_type = typename TypeParam::store;
+  auto made = this->create({.tag = 9});
+  EXPECT_EQ(made.tag(), 9U);
+  must_refer(made, 10, {4});
+  const auto decide = [&](fate its) {
+    return store_type::remove(
+        this->key(), deadline::none(),
+        [&](const reference_list& to, std::uint64_t referrers) -> std::expected<fate, error> {
+          EXPECT_EQ(to.copy(), std::vector<std::uint64_t>{4});
+          EXPECT_EQ(referrers, 0U);
+          auto peer = this->open();
+          EXPECT_FALSE(peer.read(deadline::none()));
+          return its;
+        });
+  };
+  EXPECT_TRUE(decide(fate::kept));
+  EXPECT_FALSE(made.is_unnamed());
+  EXPECT_TRUE(decide(fate::unnamed));
+  EXPECT_TRUE(made.is_unnamed());
+  EXPECT_EQ(read_all(made), value_of(1, 10));
+  EXPECT_TRUE(decide(fate::removed));
+  EXPECT_EQ(outcome(made.read()), "not_found");
 }
 
 // --- The serial number.
