@@ -102,10 +102,26 @@ class object_lock {
   int object_;
 };
 
+// The OFD lock of those who have an object mapped; see posix.h.
+struct flock attachment(short type) noexcept {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return lock;
+}
+
+std::expected<void, error> mark_attached(int object, const segment_key& key) {
+  const auto mark = attachment(F_RDLCK);
+  if (fcntl(object, F_OFD_SETLK, &mark) == 0) return {};
+  return system_failure(errno, "mark segment as attached", key.text());
+}
+
 }  // namespace
 
 std::expected<posix_segment, error> posix_segment::map(int object, const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
+  SHMARK_RETURN_IF_ERROR(mark_attached(object, key));
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
   if (address == MAP_FAILED) return system_failure(errno, "map segment", key.text());
@@ -182,6 +198,16 @@ std::expected<void, error> posix_segment::remove(const segment_key& key) {
     return system_failure(errno, "remove segment", key.text());
   }
   return {};
+}
+
+std::expected<bool, error> posix_segment::is_attached(const segment_key& key) {
+  constexpr const char* attempted = "see who has attached segment";
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDONLY | O_CLOEXEC, 0, attempted));
+  auto wanted = attachment(F_WRLCK);
+  if (fcntl(object.number(), F_OFD_GETLK, &wanted) != 0) {
+    return system_failure(errno, attempted, key.text());
+  }
+  return wanted.l_type != F_UNLCK;
 }
 
 std::expected<void, error> posix_segment::check_name(int object, const char* attempted) const {

@@ -2,8 +2,22 @@
 //
 // Under a key {"1000.demo", 0} its name is /shmark.1000.demo.
 //
-// Source: shm_open(3), shm_overview(7). Making the first contents is guarded by flock(2) on the
-// object itself, which the kernel drops when its holder dies.
+// Two locks of the kernel lie on an object, which do not know of each other:
+//
+//   flock               guards the making of first contents, and removal by a handle. Held for that
+//                       long only; the kernel drops it when its holder dies.
+//   an OFD read lock    tells that the object is mapped. It belongs to an open file description,
+//   on its first byte   and so does a mapping: the lock is taken on the description before that is
+//                       mapped, the descriptor is closed, and description and lock live until the
+//                       last mapping made of it is gone, whether by munmap, exec or death, and in
+//                       forked children too. is_attached() asks, through a description of its own,
+//                       whether a write lock would be granted, and places none.
+//
+// A child that another thread forks amid an attach() inherits the descriptor, and counts as having
+// the object mapped until it execs or ends.
+//
+// Source: shm_open(3), shm_overview(7), flock(2), mmap(2), fcntl_locking(2), "Open file description
+// locks".
 #pragma once
 
 #include <cstddef>
@@ -30,6 +44,7 @@ class posix_segment {
   [[nodiscard]] static std::expected<posix_segment, error> open_or_create(
       const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
+  [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
 
   // As open_or_create(), with memory for the first `reserved` bytes only: before anybody touches

@@ -36,9 +36,9 @@ std::unexpected<error> id_failure(int sys_errno, const char* attempted, const se
   return system_failure(sys_errno == EINVAL ? EIDRM : sys_errno, attempted, key.text());
 }
 
-std::expected<shmid_ds, error> status_of(int id, const segment_key& key) {
+std::expected<shmid_ds, error> status_of(int id, const segment_key& key, const char* attempted) {
   shmid_ds status;
-  if (shmctl(id, IPC_STAT, &status) != 0) return id_failure(errno, "attach segment", key);
+  if (shmctl(id, IPC_STAT, &status) != 0) return id_failure(errno, attempted, key);
   return status;
 }
 
@@ -60,22 +60,22 @@ bool maker_is_gone(const shmid_ds& status) noexcept {
   return started_at > status.shm_ctime + 1;
 }
 
-std::expected<int, error> find(const segment_key& key) {
-  if (!key.valid()) return failure(errc::invalid, "attach segment", key.space);
+std::expected<int, error> find(const segment_key& key, const char* attempted) {
+  if (!key.valid()) return failure(errc::invalid, attempted, key.space);
   const int id = shmget(system_key(key), 0, 0);
-  if (id < 0) return system_failure(errno, "attach segment", key.text());
+  if (id < 0) return system_failure(errno, attempted, key.text());
   return id;
 }
 
 std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(auto status, status_of(id, key));
+  SHMARK_ASSIGN_OR_RETURN(auto status, status_of(id, key, "create segment"));
   status.shm_perm.mode = static_cast<unsigned short>(mode);
   if (shmctl(id, IPC_SET, &status) != 0) return id_failure(errno, "create segment", key);
   return {};
 }
 
 std::expected<void, error> remove_id(int id, const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "remove segment"));
   if ((status.shm_perm.mode & SHM_DEST) != 0) {  // removed, and mapped by somebody
     return failure(errc::not_found, "remove segment", key.text());
   }
@@ -97,19 +97,20 @@ std::expected<void, error> refuse_others(const shmid_ds& status, const segment_k
 
 // By its id, so that never another segment goes that took the key since.
 void clear_away_if_abandoned(const segment_key& key) {
-  const auto id = find(key);
+  constexpr const char* attempted = "clear away segment";
+  const auto id = find(key, attempted);
   if (!id) return;
-  const auto status = status_of(*id, key);
+  const auto status = status_of(*id, key, attempted);
   if (!status || !refuse_others(*status, key) || !maker_is_gone(*status)) return;
   // Only now does the mark mean anything: until its end the maker may have finished.
-  const auto at_last = status_of(*id, key);
+  const auto at_last = status_of(*id, key, attempted);
   if (at_last && (at_last->shm_perm.mode & being_made) != 0) shmctl(*id, IPC_RMID, nullptr);
 }
 
 }  // namespace
 
 std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "attach segment"));
   SHMARK_RETURN_IF_ERROR(refuse_others(status, key));
   void* address = shmat(id, nullptr, 0);
   if (address == reinterpret_cast<void*>(-1)) return id_failure(errno, "attach segment", key);
@@ -128,8 +129,8 @@ std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, 
 }
 
 std::expected<sysv_segment, error> sysv_segment::attach(const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key));
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key, "attach segment"));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "attach segment"));
   SHMARK_RETURN_IF_ERROR(refuse_others(status, key));  // a stranger's mode may look like our mark
   if ((status.shm_perm.mode & being_made) != 0) {
     return failure(errc::not_found, "attach segment", key.text());
@@ -168,8 +169,15 @@ std::expected<sysv_segment, error> sysv_segment::fill(sysv_segment made, mode_t 
 }
 
 std::expected<void, error> sysv_segment::remove(const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const int id, find(key));
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key, "remove segment"));
   return remove_id(id, key);
+}
+
+std::expected<bool, error> sysv_segment::is_attached(const segment_key& key) {
+  constexpr const char* attempted = "see who has attached segment";
+  SHMARK_ASSIGN_OR_RETURN(const int id, find(key, attempted));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, attempted));
+  return status.shm_nattch != 0;
 }
 
 std::expected<void, error> sysv_segment::unlink() const { return remove_id(id_, key_); }

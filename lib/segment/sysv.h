@@ -4,9 +4,12 @@
 // for number 0, of a hash of the space. Keys are shared by all programs of the machine, so creation
 // never takes over what is there, and every attach is checked for its owner.
 //
-// Source: shmget(2), shmctl(2), sysvipc(7). While open_or_create makes first contents, the segment
-// carries the execute bit of its owner, which the system has no use for: the kernel keeps that
-// mark, and the creator's process number and time beside it.
+// Whether it is attached is the kernel's count, shm_nattch, which forked children add to and the
+// dead leave.
+//
+// Source: shmget(2), shmctl(2), shmop(2), sysvipc(7). While open_or_create makes first contents,
+// the segment carries the execute bit of its owner, which the system has no use for: the kernel
+// keeps that mark, and the creator's process number and time beside it.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +34,7 @@ class sysv_segment {
   [[nodiscard]] static std::expected<sysv_segment, error> open_or_create(
       const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
+  [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }

@@ -266,6 +266,127 @@ TYPED_TEST(NamedSegment, IsThereOrNotWhileAnotherMakesAndRemovesIt) {
   EXPECT_EQ(other.wait(), exited(0));
 }
 
+// --- Whether anybody has it mapped.
+
+// "yes", "no", or the kind of error.
+template <named_segment S>
+std::string attached(const segment_key& key) {
+  const auto answer = S::is_attached(key);
+  if (!answer) return outcome(answer);
+  return *answer ? "yes" : "no";
+}
+
+// A child that has the segment mapped, and waits. `from` is let go by the parent at once.
+template <named_segment S>
+child fork_holder(std::optional<S> from) {
+  steps step;
+  auto holder = child::start([&] {
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  from.reset();
+  return holder;
+}
+
+TYPED_TEST(NamedSegment, IsAttachedWhileAnyOfItsHandlesLives) {
+  const own_key<TypeParam> key;
+  std::optional<TypeParam> made(TypeParam::create(key, 5000, owner_only).value());
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+  std::optional<TypeParam> second(TypeParam::attach(key).value());
+  made.reset();
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+  std::optional<TypeParam> moved(*std::move(second));
+  second.reset();
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+  moved.reset();
+  EXPECT_EQ(attached<TypeParam>(key), "no");
+  EXPECT_EQ(attached<TypeParam>(key), "no") << "asking has attached it";
+  const auto again = TypeParam::attach(key);
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+}
+
+TYPED_TEST(NamedSegment, IsAttachedWhileItIsBeingMadeAndByWhoOpensIt) {
+  const own_key<TypeParam> key;
+  const auto look = [&](auto) -> std::expected<void, error> {
+    EXPECT_EQ(attached<TypeParam>(key), "yes");
+    return {};
+  };
+  ASSERT_EQ(outcome(TypeParam::open_or_create(key, 4096, owner_only, look)), "ok");
+  EXPECT_EQ(attached<TypeParam>(key), "no");
+  const auto opened = TypeParam::open_or_create(key, 4096, owner_only, look);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+}
+
+TYPED_TEST(NamedSegment, IsAttachedToAForkedChildAlone) {
+  const own_key<TypeParam> key;
+  const auto holder =
+      fork_holder(std::optional<TypeParam>(TypeParam::create(key, 4096, owner_only).value()));
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+}
+
+TYPED_TEST(NamedSegment, IsAttachedToAnUnrelatedProcessUntilItEnds) {
+  const own_key<TypeParam> key;
+  steps step;
+  auto other = child::start([&] {
+    const auto made = TypeParam::create(key, 4096, owner_only);
+    EXPECT_TRUE(made);
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+  step.reach(2);
+  EXPECT_EQ(other.wait(), exited(0));
+  EXPECT_EQ(attached<TypeParam>(key), "no");
+}
+
+TYPED_TEST(NamedSegment, IsNotAttachedToTheKilled) {
+  const own_key<TypeParam> key;
+  auto holder =
+      fork_holder(std::optional<TypeParam>(TypeParam::create(key, 4096, owner_only).value()));
+  auto second = fork_holder(std::optional<TypeParam>(TypeParam::attach(key).value()));
+  holder.kill();
+  EXPECT_EQ(attached<TypeParam>(key), "yes");
+  second.kill_without_reaping();
+  EXPECT_EQ(attached<TypeParam>(key), "no") << "counts the dead until they are reaped";
+}
+
+TYPED_TEST(NamedSegment, IsNotAttachedToAChildThatHasCalledExec) {
+  const own_key<TypeParam> key;
+  std::optional<TypeParam> made(TypeParam::create(key, 4096, owner_only).value());
+  int to_cat[2];
+  int from_cat[2];
+  ASSERT_EQ(pipe2(to_cat, O_CLOEXEC), 0);
+  ASSERT_EQ(pipe2(from_cat, O_CLOEXEC), 0);
+  auto cat = child::start([&] {
+    dup2(to_cat[0], STDIN_FILENO);
+    dup2(from_cat[1], STDOUT_FILENO);
+    execlp("cat", "cat", nullptr);
+    ADD_FAILURE() << "there is no cat";
+  });
+  for (const int unused : {to_cat[0], from_cat[1]}) close(unused);
+  const descriptor in(to_cat[1]);
+  const descriptor out(from_cat[0]);
+  made.reset();
+  char echo = 'x';
+  ASSERT_EQ(write(in.number(), &echo, 1), 1);
+  ASSERT_EQ(read(out.number(), &echo, 1), 1);  // it runs
+  EXPECT_EQ(attached<TypeParam>(key), "no");
+}
+
+TYPED_TEST(NamedSegment, IsAttachedOrNotWhereThereIsOne) {
+  const own_key<TypeParam> key;
+  EXPECT_EQ(attached<TypeParam>(key), "not_found");
+  const auto made = TypeParam::create(key, 4096, owner_only);
+  ASSERT_EQ(outcome(made->unlink()), "ok");
+  EXPECT_EQ(attached<TypeParam>(key), "not_found");
+  EXPECT_EQ(attached<TypeParam>(segment_key{"a/b", 1}), "invalid");
+}
+
+// --- Other users.
+
 // Makes one without asking the library, with what it would refuse. Returns whether it belongs to
 // `owner` now: in a sandbox there may be nobody else to give it to.
 bool make_by_hand(const posix_segment*, const segment_key& key, mode_t mode, uid_t owner) {
