@@ -114,6 +114,10 @@ class mortal_segment {
     mortal::step();
     return done;
   }
+  [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key) {
+    mortal::step();
+    return S::is_attached(key);
+  }
   [[nodiscard]] std::expected<void, error> unlink() const {
     mortal::step();
     auto done = real_.unlink();
