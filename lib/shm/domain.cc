@@ -1,6 +1,7 @@
 #include "lib/shm/domain.h"
 
 #include <cxxabi.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>

@@ -7,66 +7,42 @@
 //     domain->remove("table");
 //     domain->cleanup();                                  // everything, the domain itself last
 //
-// One registry per domain, itself a variable, maps names to segments. It is the domain's only
-// segment with a well-known key; all others have keys drawn at random and recorded there before
-// they are made.
+//     auto notes = domain->unnamed<std::string>();        // reached by references only: see ref.h
+//     auto note = domain->make_ref(std::string("x"));
+//     domain->collect();                                  // what keeps but itself, or was leaked
 //
-// Protocol. All changes happen under the registry's exclusive lock.
-//   create  entry {number, making}, commit; make the store; entry.state := ready, commit
-//   remove  entry.state := removing, commit; remove the store; erase the entry, commit
-//   clean up  remove all entries, then the registry itself without letting go of its lock: nobody
-//             can make an entry in between, nor in a registry that is gone
-// Invariants
-//   D1  Every store of the domain is named by an entry, from before it is made until after it has
-//       gone: a death at any instruction leaks nothing.
-//   D2  Whoever holds the lock and meets an entry that is making or removing knows that its maker
-//       or remover is dead, and finishes the removal.
-//   D3  However many open a name at once, one store is made.
+// A named variable stays until it is removed. An unnamed one stays as long as a process has it
+// open, children of fork included, or the value of another variable refers to it.
 //
-// Process and thread safety: any number of processes; a handle is for one thread at a time.
+// One registry per domain, itself a store, maps names to segments; registry.h has the protocol.
 //
-// What survives a crash: all variables as of their last commits (see store.h).
+// Process and thread safety: any number of processes; a handle is for one thread at a time, and
+// what was opened by it may be another thread's.
+//
+// What survives a crash: all variables as of their last commits (see store.h). Unnamed ones that
+// only the dead had open are found by collect().
 #pragma once
 
-#include <unistd.h>
-
-#include <boost/serialization/map.hpp>
-#include <boost/serialization/string.hpp>
-#include <cstdint>
 #include <expected>
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <typeinfo>
+#include <utility>
 
 #include "lib/base/contained.h"
 #include "lib/base/error.h"
+#include "lib/shm/ref.h"
+#include "lib/shm/registry.h"
 #include "lib/shm/variable.h"
 
 namespace shmark {
 
 namespace detail {
 
-enum class entry_state : std::uint8_t { making, ready, removing };
-
-struct registry_entry {
-  std::uint64_t number = 0;
-  std::string type;
-  entry_state state = entry_state::making;
-
-  template <class Archive>
-  void serialize(Archive& archive, unsigned /*version*/) {
-    archive & number & type & state;
-  }
-};
-using registry_entries = std::map<std::string, registry_entry, std::less<>>;
-
 // The space of a user's domain: "1000.name".
 [[nodiscard]] std::string space_of(std::string_view domain);
-// A type's name as people write it.
-[[nodiscard]] std::string readable(const char* type_name);
-
 }  // namespace detail
 
 template <class Backend = default_backend>
@@ -88,9 +64,16 @@ class domain {
   [[nodiscard]] std::expected<variable_of<T>, error> variable(std::string_view name,
                                                               const store_options& options = {});
 
-  // Removes a variable; whoever has it open gets not_found. Waits for its holder, and holds the
-  // registry meanwhile: nobody opens, makes or removes another. Errors: not_found; timed_out;
-  // no_space.
+  // Makes one without a name.  Errors: no_space, invalid.
+  template <class T>
+  [[nodiscard]] std::expected<variable_of<T>, error> unnamed(const store_options& options = {});
+  // The same with a value, as a reference to be stored in other variables' values.
+  template <class T>
+  [[nodiscard]] std::expected<ref<T, Backend>, error> make_ref(const T& value);
+
+  // Removes a variable; whoever has it open gets not_found. If the values of others refer to it, it
+  // only loses its name, and stays as long as they do. Waits for its holder. Errors: not_found;
+  // timed_out; no_space.
   [[nodiscard]] std::expected<void, error> remove(
       std::string_view name, deadline until = deadline::after(removal_patience));
 
@@ -100,34 +83,35 @@ class domain {
   // All names. Errors: those of read().
   [[nodiscard]] std::expected<std::map<std::string, entry>, error> list();
 
-  // Removes all variables and the registry. Carries on past what it cannot remove, be it that
-  // somebody holds it until the deadline, which is one for all; the first such error is returned,
-  // and the registry then stays. Otherwise the handle is of no use after. Holds the registry
-  // meanwhile, as remove() does. It is no error if somebody has done so already.
+  // How many variables there are, unnamed ones included. Errors: those of read().
+  [[nodiscard]] std::expected<std::size_t, error> count();
+
+  // Removes unnamed variables that nothing refers to but themselves, directly or in a circle, and
+  // that no process has open; finishes what a death has cut short, and sets counts right. Nobody
+  // makes or removes variables, or changes what their values refer to, meanwhile. Errors: those of
+  // read(), timed_out.
+  [[nodiscard]] std::expected<collection, error> collect(
+      deadline until = deadline::after(removal_patience));
+
+  // Removes all variables and the registry, whoever has them open or refers to them. Carries on
+  // past what it cannot remove, be it that somebody holds it until the deadline, which is one for
+  // all; the first such error is returned, and the registry then stays. Otherwise the handle is of
+  // no use after. It is no error if somebody has done so already.
   [[nodiscard]] std::expected<void, error> cleanup(
       deadline until = deadline::after(removal_patience));
 
  private:
-  using entries = detail::registry_entries;
-  using registry = variable_of<entries>;
-  using store_type = typename registry::store_type;
-  using transaction = typename registry::transaction;
+  using registry = detail::registry<Backend>;
+  using store_type = store_on<Backend>;
 
-  domain(segment_key key, registry names) noexcept : key_(key), registry_(std::move(names)) {}
+  domain(detail::home_of<Backend> home, registry all) noexcept
+      : home_(std::move(home)), registry_(std::move(all)) {}
 
   // The registry's key. Errors: invalid.
   [[nodiscard]] static std::expected<segment_key, error> well_known(std::string_view name);
-  [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
-    return {key_.space, number};
-  }
-  std::expected<std::optional<store_type>, error> find(const entries& known, std::string_view name,
-                                                       const char* type) const;
-  std::expected<store_type, error> make(transaction& change, const std::string& name,
-                                        const char* type, const store_options& options);
-  std::expected<void, error> remove_entry(transaction& change, const std::string& name,
-                                          deadline until);
+  static std::expected<domain, error> use(store_type home);
 
-  segment_key key_;
+  detail::home_of<Backend> home_;
   registry registry_;
 };
 

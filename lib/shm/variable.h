@@ -13,36 +13,59 @@
 // serial is unchanged is a *hit*: one atomic load and one comparison. Otherwise it is a *miss*: the
 // value is decoded again, under the shared lock.
 //
+// A value may hold references to other variables: see ref.h. Whoever has a variable open keeps it,
+// if it is an unnamed one (domain.h).
+//
 // Process and thread safety: any number of processes; a handle is for one thread at a time. Give
 // each thread, and each forked child, a copy() of its own.
 //
 // What survives a crash: the value as of the last commit. A transaction that was cut short at any
-// instruction leaves no trace (see store.h).
+// instruction leaves no trace (see store.h), but for counts that collect() sets right.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 #include <expected>
+#include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "lib/base/contained.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/codec/codec.h"
-#include "lib/codec/direct.h"
-#include "lib/lock/robust_rw.h"
-#include "lib/segment/posix.h"
+#include "lib/shm/backend.h"
+#include "lib/shm/ref.h"
+#include "lib/shm/registry.h"
 #include "lib/store/store.h"
 
 namespace shmark {
 
-// What variables stand on. Another backend is another struct like this one.
-struct default_backend {
-  using segment = posix_segment;
-  using lock = robust_rw;
-  using codec = direct;
+namespace detail {
+
+// Kept by all handles of a process to one mapping of a variable; lets go of it after the last.
+template <class Backend>
+class lease {
+ public:
+  lease(home_of<Backend> home, const store_on<Backend>& of) noexcept
+      : home_(std::move(home)), pin_(of) {}
+  lease(const lease&) = delete;
+  lease& operator=(const lease&) = delete;
+  ~lease() {
+    const std::uint64_t number = pin_.number();
+    const bool is_unnamed = pin_.is_unnamed();
+    pin_.let_go();
+    if (is_unnamed) registry<Backend>::give_up(*home_, number);
+  }
+
+ private:
+  home_of<Backend> home_;
+  typename store_on<Backend>::pin pin_;
 };
+
+}  // namespace detail
 
 // What works on a value in place: it returns nothing, or true if the value is to be published.
 // Nothing that merely converts to bool: `[](int& n) { return n++; }` would not publish its first.
@@ -50,27 +73,40 @@ template <class F, class T>
 concept change_of = std::invocable<F, T&> && (std::same_as<std::invoke_result_t<F, T&>, void> ||
                                               std::same_as<std::invoke_result_t<F, T&>, bool>);
 
-template <std::default_initializable T, class Backend = default_backend>
+template <class T, class Backend = default_backend>
 class variable {
  public:
-  using store_type = store<typename Backend::segment, typename Backend::lock>;
+  using store_type = store_on<Backend>;
   using codec = typename Backend::codec;
+  static_assert(std::default_initializable<T>, "what nobody has written reads as T{}");
   static_assert(shmark::codec<codec, T>);
 
   class transaction;
 
-  // Users get variables from a domain; this is for those who bring a store of their own.
-  // Throws what T{} throws.
+  // Users get variables from a domain; this is for those who bring a store of their own. Its value
+  // holds no references. Throws what T{} throws.
   explicit variable(store_type bytes) noexcept(std::is_nothrow_default_constructible_v<T>)
       : store_(std::move(bytes)) {}
+  // In the domain of this registry. Throws what T{} throws, and std::bad_alloc.
+  variable(store_type bytes, detail::home_of<Backend> home)
+      : home_(std::move(home)),
+        lease_(std::make_shared<detail::lease<Backend>>(home_, bytes)),
+        store_(std::move(bytes)) {}
 
   // Another handle, with a cache of its own.
   [[nodiscard]] std::expected<variable, error> copy() const {
     SHMARK_ASSIGN_OR_RETURN(auto bytes, store_.copy());
     return contained("copy", "a variable", [&]() -> std::expected<variable, error> {
-      return variable(std::move(bytes));
+      variable other(std::move(bytes));
+      other.home_ = home_;
+      other.lease_ = lease_;
+      return other;
     });
   }
+
+  // A reference to it, for a value of another variable of the same domain. Errors: no_space;
+  // invalid, if it is in no domain.
+  [[nodiscard]] std::expected<ref<T, Backend>, error> reference() const;
 
   // The value as of now. The pointer is good until the next call on this handle. Errors: those of
   // the lock (a hit takes none), corrupt, no_space, not_found if somebody has removed the variable.
@@ -83,7 +119,8 @@ class variable {
   }
 
   // Replaces the value, even one that fails its checksum. Errors: those of the lock, no_space,
-  // invalid (T's assignment or serialize() threw), not_found; the old value then stays.
+  // invalid (T's assignment or serialize() threw, or it refers to a variable of another domain),
+  // not_found (it, or what the value refers to, has been removed); the old value then stays.
   [[nodiscard]] std::expected<void, error> write(const T& value,
                                                  deadline until = deadline::never());
 
@@ -102,6 +139,8 @@ class variable {
   [[nodiscard]] std::uint64_t hits() const noexcept { return hits_; }
   [[nodiscard]] std::uint64_t misses() const noexcept { return misses_; }
 
+  // By which its domain knows it.
+  [[nodiscard]] std::uint64_t number() const noexcept { return store_.key().number; }
   // For store_options::company.
   [[nodiscard]] std::uint64_t company() const noexcept { return store_.company(); }
   // Sizes and counts of the store below.
@@ -123,7 +162,19 @@ class variable {
   [[gnu::noinline]] std::expected<const T*, error> fetch(deadline until);
   std::expected<void, error> decode(std::span<const std::byte> bytes, std::uint64_t word);
 
+  // For publishing references: a handle to the registry's store. Errors: invalid, no_space.
+  std::expected<store_type*, error> registry();
+  [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
+    return {store_.key().space, number};
+  }
+  friend class detail::target_of<T, Backend>;
+  friend class detail::registry<Backend>;
+
+  detail::home_of<Backend> home_;                  // null: in no domain
+  std::shared_ptr<detail::lease<Backend>> lease_;  // ends after store_, which has it mapped, too
   store_type store_;
+  std::optional<store_type> registry_;  // once it was needed
+  detail::targets<Backend> targets_;    // what copy_ refers to, or did last
   T copy_{};
   std::uint64_t word_ = no_copy;  // under which copy_ was decoded or written
   std::uint64_t hits_ = 0;
@@ -132,17 +183,21 @@ class variable {
 
 // The exclusive lock is held as long as this lives; what was not committed is dropped at its end.
 // Requires: the variable outlives it, and is not used otherwise meanwhile.
-template <std::default_initializable T, class Backend>
+template <class T, class Backend>
 class variable<T, Backend>::transaction {
  public:
   transaction(transaction&& other) noexcept
       : of_(std::exchange(other.of_, nullptr)),
         change_(std::move(other.change_)),
+        forsaken_(std::move(other.forsaken_)),
         published_(other.published_) {}
   transaction& operator=(transaction&&) = delete;
   ~transaction() {
+    if (of_ == nullptr) return;
     // The copy may have been changed since the last commit; it must not be taken for the value.
-    if (of_ != nullptr && !published_) of_->word_ = no_copy;
+    if (!published_) of_->word_ = no_copy;
+    change_.reset();
+    for (const auto number : forsaken_) detail::registry<Backend>::give_up(*of_->home_, number);
   }
 
   // The value, to be read and changed. It is this process's own until commit(); ask again after
@@ -153,97 +208,31 @@ class variable<T, Backend>::transaction {
   }
 
   // Publishes value(). The lock is still held; more may follow. Errors: no_space, invalid (the
-  // value's serialize() threw, or the codec does not take it); nothing is published then.
-  [[nodiscard]] std::expected<void, error> commit() {
-    sink& to = change_.output();
-    to.clear();
-    SHMARK_RETURN_IF_ERROR(encode_into(to));
-    SHMARK_RETURN_IF_ERROR(change_.commit());
-    of_->word_ = change_.word();
-    published_ = true;
-    return {};
-  }
+  // value's serialize() threw, or the codec does not take it), not_found (it refers to a variable
+  // that has been removed); nothing is published then.
+  [[nodiscard]] std::expected<void, error> commit();
 
   // Removes the variable's store, before anybody else gets the lock: for what its contents decide.
   // The transaction is of no use after. Errors: denied.
   [[nodiscard]] std::expected<void, error> remove() {
     published_ = false;
-    return change_.remove();
+    return change_->remove();
   }
 
  private:
   friend class variable;
+  using target = detail::target<Backend>;
   transaction(variable& of, typename store_type::transaction change) noexcept
       : of_(&of), change_(std::move(change)) {}
-  std::expected<void, error> encode_into(sink& to) {
-    auto done = codec::encode(of_->copy_, to);
-    // A sink that is full says so at commit, which also makes it usable again.
-    if (!done && !to.failure()) return done;
-    return {};
-  }
+  // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
+  std::expected<void, error> publish(const detail::targets<Backend>& now);
 
   variable* of_;
-  typename store_type::transaction change_;
-  bool published_ = true;  // the copy is what everybody sees
+  std::optional<typename store_type::transaction> change_;
+  std::vector<std::uint64_t> forsaken_;  // to be given up once the lock is released
+  bool published_ = true;                // the copy is what everybody sees
 };
 
-template <std::default_initializable T, class Backend>
-std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byte> bytes,
-                                                        std::uint64_t word) {
-  ++misses_;
-  word_ = no_copy;  // should decoding fail, the copy is half of something
-  if (bytes.empty()) {
-    SHMARK_RETURN_IF_ERROR(assign([this] { copy_ = T{}; }));
-  } else {
-    SHMARK_RETURN_IF_ERROR(codec::decode(bytes, copy_));
-  }
-  word_ = word;
-  return {};
-}
-
-template <std::default_initializable T, class Backend>
-std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(const auto now, store_.read(until));
-  // A writer may have come and gone without committing.
-  if (now.word() == word_) {
-    ++hits_;
-  } else {
-    SHMARK_RETURN_IF_ERROR(decode(now.bytes(), now.word()));
-  }
-  return &copy_;
-}
-
-template <std::default_initializable T, class Backend>
-auto variable<T, Backend>::transact(deadline until) -> std::expected<transaction, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
-  if (change.word() == word_) {
-    ++hits_;
-  } else {
-    SHMARK_RETURN_IF_ERROR(change.verify());
-    SHMARK_RETURN_IF_ERROR(decode(change.bytes(), change.word()));
-  }
-  return transaction(*this, std::move(change));
-}
-
-template <std::default_initializable T, class Backend>
-std::expected<void, error> variable<T, Backend>::write(const T& value, deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
-  transaction whole(*this, std::move(change));  // without decoding what is replaced anyway
-  T& copy = whole.value();
-  SHMARK_RETURN_IF_ERROR(assign([&copy, &value] { copy = value; }));
-  return whole.commit();
-}
-
-template <std::default_initializable T, class Backend>
-template <change_of<T> F>
-std::expected<void, error> variable<T, Backend>::update(F&& change, deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(auto whole, transact(until));
-  if constexpr (std::is_void_v<std::invoke_result_t<F, T&>>) {
-    std::forward<F>(change)(whole.value());
-  } else {
-    if (!std::forward<F>(change)(whole.value())) return {};
-  }
-  return whole.commit();
-}
-
 }  // namespace shmark
+
+#include "lib/shm/variable_impl.h"

@@ -132,6 +132,7 @@ class store {
  public:
   class snapshot;
   class transaction;
+  class pin;
 
   // Makes a store under `key` (number not 0). Errors: exists, no_space, denied, invalid.
   [[nodiscard]] static std::expected<store, error> create(const segment_key& key,
@@ -172,16 +173,18 @@ class store {
   [[nodiscard]] bool is_unnamed() const noexcept {
     return block_->unnamed.load(std::memory_order_acquire) != 0;
   }
-  // The number of its key.
-  [[nodiscard]] std::uint64_t number() const noexcept { return attachment_->key.number; }
+  // Whether it has been removed, or is being.
+  [[nodiscard]] bool is_gone() const noexcept { return is_removed(*attachment_); }
+  [[nodiscard]] const segment_key& key() const noexcept { return attachment_->key; }
 
-  // Counts, and who counts decides when; the second says how many are left. `key` is for one that
-  // is not open: errors of the second are not_found, denied, corrupt, mismatch.
+  // Counts; who counts decides when. The second, by key for one that is not open here, says how
+  // many are left. Errors: not_found, denied, corrupt, mismatch.
   void add_referrer() noexcept { block_->referrers.fetch_add(1, std::memory_order_acq_rel); }
   [[nodiscard]] static std::expected<std::uint64_t, error> drop_referrer(const segment_key& key);
-  // Sets the count right; the second says what it was.
-  [[nodiscard]] static std::expected<std::uint64_t, error> set_referrers(const segment_key& key,
-                                                                         std::uint64_t count);
+  // Sets right what they have got wrong who died.
+  [[nodiscard]] static std::expected<void, error> set_links(const segment_key& key,
+                                                            std::uint64_t referrers,
+                                                            bool is_unnamed);
   // How it is linked to others.
   struct links {
     std::vector<std::uint64_t> references;
@@ -361,6 +364,22 @@ class store<Segment, Lock>::snapshot {
   held<Lock> lock_;
   contents what_;
   std::uint64_t word_;
+};
+
+// Keeps a store mapped, without a handle to its lock.
+template <named_segment Segment, lock Lock>
+class store<Segment, Lock>::pin {
+ public:
+  explicit pin(const store& of) noexcept : attachment_(of.attachment_) {}
+  [[nodiscard]] std::uint64_t number() const noexcept { return attachment_->key.number; }
+  [[nodiscard]] bool is_unnamed() const noexcept {
+    return attachment_->block->unnamed.load(std::memory_order_acquire) != 0;
+  }
+  // It is of no use after.
+  void let_go() noexcept { attachment_.reset(); }
+
+ private:
+  std::shared_ptr<attachment> attachment_;
 };
 
 // The right to publish new values; the exclusive lock is held as long as this lives. What was

@@ -355,11 +355,14 @@ auto store<Segment, Lock>::drop_referrer(const segment_key& key)
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::set_referrers(const segment_key& key, std::uint64_t count)
-    -> std::expected<std::uint64_t, error> {
+std::expected<void, error> store<Segment, Lock>::set_links(const segment_key& key,
+                                                           std::uint64_t referrers,
+                                                           bool is_unnamed) {
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
   SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
-  return shared->block->referrers.exchange(count, std::memory_order_acq_rel);
+  shared->block->referrers.store(referrers, std::memory_order_release);
+  shared->block->unnamed.store(is_unnamed ? 1 : 0, std::memory_order_release);
+  return {};
 }
 
 template <named_segment Segment, lock Lock>

@@ -35,17 +35,17 @@ template <class Backend>
 class Domain : public domain_test<Backend> {
  public:
   using domain_type = domain<Backend>;
-  using registry = variable<detail::registry_entries, Backend>;
+  using registry = variable<detail::registry_contents, Backend>;
   using store_type = typename registry::store_type;
   using segment = typename Backend::segment;
 
   [[nodiscard]] segment_key key_of(std::uint64_t number) const {
     return {short_text(detail::space_of(this->name())), number};
   }
-  // What the domain's registry says of a name. Requires: the name is there.
-  [[nodiscard]] detail::registry_entry recorded(const std::string& of) const {
-    registry names(store_type::attach(key_of(0)).value());
-    return value_of(names).at(of);
+  // The number that the domain's registry says of a name. Requires: the name is there.
+  [[nodiscard]] std::uint64_t number_of(const std::string& of) const {
+    registry all(store_type::attach(key_of(0)).value());
+    return value_of(all).names.at(of);
   }
   [[nodiscard]] bool is_gone() const {
     return outcome(domain_type::open_existing(this->name())) == "not_found";
@@ -173,8 +173,8 @@ TYPED_TEST(Domain, AVariableThatAPeerHasRemovedAndMadeAnewIsTheNewOne) {
 TYPED_TEST(Domain, AVariableThatWentByOtherMeansIsNotFoundUntilItIsRemoved) {
   auto own = this->open();
   ASSERT_TRUE(own.template variable<int>("it"));
-  ASSERT_TRUE(TestFixture::store_type::remove(this->key_of(this->recorded("it").number),
-                                              deadline::never()));
+  ASSERT_TRUE(
+      TestFixture::store_type::remove(this->key_of(this->number_of("it")), deadline::never()));
   EXPECT_EQ(outcome(own.template variable<int>("it")), "not_found");
   EXPECT_TRUE(own.remove("it"));
   EXPECT_TRUE(own.template variable<int>("it"));
@@ -196,7 +196,7 @@ TYPED_TEST(Domain, CleaningUpLeavesNothing) {
 TYPED_TEST(Domain, CleaningUpGoesOnPastWhatItCannotRemove) {
   auto own = this->open();
   for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(own.template variable<int>(name));
-  const auto raw = TestFixture::segment::attach(this->key_of(this->recorded("b").number)).value();
+  const auto raw = TestFixture::segment::attach(this->key_of(this->number_of("b"))).value();
   auto& version = reinterpret_cast<detail::control*>(raw.bytes().data())->version;
   ++version;  // as one of a later program's
   EXPECT_EQ(outcome(own.cleanup()), "mismatch");

@@ -164,8 +164,9 @@ TYPED_TEST(Store, CountsItsReferrers) {
   EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 1U);
   EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 0U);
   EXPECT_EQ(TypeParam::store::drop_referrer(this->key()), 0U) << "never below none";
-  EXPECT_EQ(TypeParam::store::set_referrers(this->key(), 5), 0U);
+  EXPECT_TRUE(TypeParam::store::set_links(this->key(), 5, true));
   EXPECT_EQ(TypeParam::store::links_of(this->key())->referrers, 5U);
+  EXPECT_TRUE(made.is_unnamed());
 }
 
 TYPED_TEST(Store, ARemovalIsDecidedUponWithTheLockHeld) {

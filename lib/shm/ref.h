@@ -1,0 +1,158 @@
+// ref<T>: a reference to a variable, to be kept inside the value of another.
+//
+//     struct node {
+//       int value = 0;
+//       shmark::ref<node> next;
+//       template <class Archive>
+//       void serialize(Archive& archive, unsigned) { archive & value & next; }
+//     };
+//     auto head = domain->variable<node>("head");
+//     auto tail = domain->make_ref(node{.value = 2});
+//     head->write({.value = 1, .next = *tail});
+//     const node* first = *head->read();
+//     std::printf("%d\n", (*first->next->read())->value);          // 2
+//
+// Copies of a reference mean the same variable, whoever holds them and in however many values they
+// stand: what is written through one is read through all. It keeps its variable: as long as a value
+// refers to it, or a process has a reference to it, it is there.
+//
+// Cycles keep themselves, until domain::collect() finds that nothing else does.
+//
+// Process and thread safety: that of a variable's handle, which all copies of a reference that come
+// from the same read() share: one thread at a time. In a forked child, read the value anew.
+//
+// What survives a crash: the values that refer, and what they refer to (D1 to D6 in registry.h).
+#pragma once
+
+#include <boost/mpl/int.hpp>
+#include <boost/mpl/integral_c_tag.hpp>
+#include <boost/serialization/level.hpp>
+#include <boost/serialization/tracking.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <typeinfo>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/codec/border.h"
+#include "lib/shm/registry.h"
+
+namespace shmark {
+
+namespace detail {
+
+// A variable that is open because somebody refers to it.
+template <class Backend>
+class target {
+ public:
+  target() = default;
+  target(const target&) = delete;
+  target& operator=(const target&) = delete;
+  virtual ~target() = default;
+  // Of its store: the key, whether it has been removed, and the count.
+  [[nodiscard]] virtual std::uint64_t number() const noexcept = 0;
+  [[nodiscard]] virtual short_text space() const noexcept = 0;
+  [[nodiscard]] virtual bool is_gone() const noexcept = 0;
+  virtual void add_referrer() noexcept = 0;
+};
+
+template <class T, class Backend>
+class target_of;
+
+// By number: no value has two handles to the same.
+template <class Backend>
+using targets = std::map<std::uint64_t, std::shared_ptr<target<Backend>>>;
+
+// What references ask for while a value is encoded or decoded: the variable that does so, in this
+// thread, sets one up around the codec.
+template <class Backend>
+class reference_scope {
+ public:
+  // `home` null: there is no domain, and references are refused. `before`: what the value at hand
+  // refers to.
+  reference_scope(home_of<Backend> home, targets<Backend>& before) noexcept
+      : home_(std::move(home)), before_(before), outer_(std::exchange(current, this)) {}
+  reference_scope(const reference_scope&) = delete;
+  reference_scope& operator=(const reference_scope&) = delete;
+  ~reference_scope() { current = outer_; }
+
+  // Encoding met a reference. Throws refusal.
+  void meet(const std::shared_ptr<target<Backend>>& to);
+  // Decoding met one. Throws refusal.
+  template <class T>
+  [[nodiscard]] std::shared_ptr<target_of<T, Backend>> resolve(std::uint64_t number);
+
+  // What was met. The rest of what the value referred to is let go of by the caller, when it holds
+  // no lock of the registry.
+  [[nodiscard]] targets<Backend>& met() noexcept { return met_; }
+
+  // Throws refusal.
+  [[nodiscard]] static reference_scope& here();
+
+ private:
+  static inline thread_local reference_scope* current = nullptr;
+
+  home_of<Backend> home_;
+  targets<Backend>& before_;
+  targets<Backend> met_;
+  reference_scope* outer_;
+};
+
+}  // namespace detail
+
+template <class T, class Backend = default_backend>
+class ref {
+ public:
+  // Refers to nothing.
+  ref() noexcept = default;
+
+  explicit operator bool() const noexcept { return to_ != nullptr; }
+  // Requires: it refers to something.
+  [[nodiscard]] variable<T, Backend>& operator*() const noexcept;
+  [[nodiscard]] variable<T, Backend>* operator->() const noexcept { return &**this; }
+
+  // Whether both refer to the same variable, or to none.
+  friend bool operator==(const ref& one, const ref& other) noexcept {
+    return one.number() == other.number();
+  }
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    if constexpr (Archive::is_saving::value) {
+      const std::uint64_t to = number();
+      if (to != 0) meet();
+      archive & to;
+    } else {
+      std::uint64_t to = 0;
+      archive & to;
+      to_ = to == 0 ? nullptr : detail::reference_scope<Backend>::here().template resolve<T>(to);
+    }
+  }
+
+ private:
+  friend class variable<T, Backend>;
+  explicit ref(std::shared_ptr<detail::target_of<T, Backend>> to) noexcept : to_(std::move(to)) {}
+  [[nodiscard]] std::uint64_t number() const noexcept;
+  void meet() const;
+
+  std::shared_ptr<detail::target_of<T, Backend>> to_;
+};
+
+}  // namespace shmark
+
+// References are saved as plain members: no class information, no tracking of their addresses.
+namespace boost::serialization {
+template <class T, class Backend>
+struct implementation_level<shmark::ref<T, Backend>> {
+  using tag = mpl::integral_c_tag;
+  using type = mpl::int_<object_serializable>;
+  static constexpr int value = type::value;
+};
+template <class T, class Backend>
+struct tracking_level<shmark::ref<T, Backend>> {
+  using tag = mpl::integral_c_tag;
+  using type = mpl::int_<track_never>;
+  static constexpr int value = type::value;
+};
+}  // namespace boost::serialization

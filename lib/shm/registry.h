@@ -1,0 +1,198 @@
+// The registry of a domain: which variables there are, which have names, and how they go. What
+// domain.h and ref.h stand on; users meet it as shmark::domain.
+//
+// It is a store of its own, the domain's only segment with a well-known key. All others have keys
+// drawn at random and recorded in it before they are made.
+//
+// Terms
+//   named       found by its name, and there until it is removed
+//   unnamed     found by references only, and there while the current value of a variable refers to
+//               it or a process has it open. What was removed while others refer to it is unnamed
+//   open        mapped by a process, as the kernel counts it (segment.h: is_attached)
+//   referrers   a count in each store: how many current values refer to it
+//   registry's lock   of the store that the registry is. It is the innermost lock: whoever holds it
+//               waits for no other, but may try
+//
+// Protocol. A variable is changed under its own lock; then, where it says so, the registry's.
+//   (1) create   registry exclusive: entry {number, making}, commit; make the store; entry.state :=
+//                ready, commit
+//   (2) publish  of a value that refers to variables, or follows one that did. Variable exclusive,
+//                registry shared: count up at those newly referred to, which are open here; commit;
+//                count down at those no longer referred to. Both locks released: (4) for each of
+//                these whose count is 0
+//   (3) resolve  a reference in a value that is being decoded: open it. Variable shared or
+//                exclusive, so that the value stays current meanwhile
+//   (4) give up  a handle of an unnamed variable (once it is unmapped), or the last reference to
+//                one. Registry exclusive: if its count is 0 and nobody has it open: entry.state :=
+//                removing, commit; remove its store; erase the entry, commit; count down at those
+//                it referred to, and the same for each whose count is 0 now
+//   (5) remove   by name: variable exclusive, registry exclusive: if its count is not 0, it becomes
+//                unnamed, commit; else as in (4)
+//   (6) collect  registry exclusive: finish (7) what was cut short; follow references from what is
+//                named or open; remove what was not met, as in (4), and set all counts to what was
+//                met. If a value cannot be read, nothing goes that it may refer to
+//   (7) finish   an entry that is making, or removing with a store that says `removed`: remove what
+//                there is, erase the entry; removing with one that does not say so: ready again
+//   (8) clean up remove all as in (5), whatever their counts; then the registry, if still empty,
+//                without letting go of its lock
+//
+// Invariants
+//   D1  Every store of the domain is named by an entry, from before it is made until after it has
+//       gone: a death at any instruction leaks nothing that collect() or cleanup() does not find.
+//   D2  Whoever holds the registry's lock and meets an entry that is making or removing knows that
+//       its maker or remover is dead.
+//   D3  However many open a name at once, one store is made.
+//   D4  While nobody holds the registry's lock, each count is at least the number of current values
+//       that refer to the store: it goes up before they do, and down after. It is more only if
+//       somebody died in (2), (4) or (5), until the next collect().
+//   D5  While the registry's lock is held exclusively, no current value changes what it refers to.
+//   D6  What becomes open was referred to by the current value of an open or named variable whose
+//       lock is held (3), or is made under the registry's lock (1), or is found by its name, or is
+//       open in the parent of a forked child. So what (4) or (6) sees unreachable stays so, and no
+//       reference is ever met whose variable is gone.
+//
+// Process and thread safety: any number of processes; a handle is for one thread at a time.
+//
+// What survives a crash: all variables as of their last commits (see store.h); unnamed ones that
+// only the dead had open, or that lost their last referrer at that moment, until collect().
+#pragma once
+
+#include <boost/serialization/map.hpp>
+#include <boost/serialization/string.hpp>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/contained.h"
+#include "lib/base/error.h"
+#include "lib/shm/backend.h"
+
+namespace shmark {
+
+template <class T, class Backend>
+class variable;
+
+// What collect() came to.
+struct collection {
+  std::uint64_t removed = 0;    // variables, and entries whose making or removal was cut short
+  std::uint64_t corrected = 0;  // counts
+  std::uint64_t dangling = 0;   // references to what is not there: never seen, should be 0
+  std::uint64_t unreadable =
+      0;  // variables whose references are not known, or that stay for an error
+};
+
+namespace detail {
+
+// A type's name as people write it.
+[[nodiscard]] std::string readable(const char* type_name);
+
+enum class entry_state : std::uint8_t { making, ready, removing };
+
+struct registry_entry {
+  std::string type;  // mangled
+  entry_state state = entry_state::making;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive & type & state;
+  }
+};
+
+struct registry_contents {
+  std::map<std::uint64_t, registry_entry> variables;        // by number
+  std::map<std::string, std::uint64_t, std::less<>> names;  // of those that have one
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive & variables & names;
+  }
+};
+
+// How long to wait for the registry's lock where nobody says how long.
+constexpr auto registry_patience = removal_patience;
+
+// The registry's store, to make handles from: copying is all that is done with it, so that threads
+// may share it.
+template <class Backend>
+using home_of = std::shared_ptr<const store_on<Backend>>;
+
+template <class Backend>
+class registry {
+ public:
+  using store_type = store_on<Backend>;
+  using home = home_of<Backend>;
+
+  // Errors: no_space, not_found.
+  [[nodiscard]] static std::expected<registry, error> open(const store_type& home);
+
+  // What the registry says now; good until the next call. Errors: those of variable::read().
+  [[nodiscard]] std::expected<const registry_contents*, error> read() { return all_.read(); }
+  // (1), unless the name is there. Errors: mismatch, if that is of another type; no_space, invalid,
+  // not_found, those of the registry's lock.
+  [[nodiscard]] std::expected<store_type, error> open_named(std::string_view name, const char* type,
+                                                            store_options options);
+  // (1), without a name.
+  [[nodiscard]] std::expected<store_type, error> make_unnamed(const char* type,
+                                                              store_options options);
+  // (5). Errors: not_found, and as domain::remove().
+  [[nodiscard]] std::expected<void, error> remove(std::string_view name, deadline until);
+  // (6).
+  [[nodiscard]] std::expected<collection, error> collect(deadline until);
+  // (8). Errors: as domain::cleanup().
+  [[nodiscard]] std::expected<void, error> clean_up(deadline until);
+
+  // (4). What cannot be done is left to collect().
+  static void give_up(const store_type& home, std::uint64_t number) noexcept;
+
+ private:
+  using contents = variable<registry_contents, Backend>;
+  using transaction = typename contents::transaction;
+  class graph;
+
+  registry(segment_key key, contents all) noexcept : key_(key), all_(std::move(all)) {}
+  [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
+    return {key_.space, number};
+  }
+
+  // The number of a variable of this name that is ready; 0 if there is none.
+  static std::uint64_t number_of(const registry_contents& known, std::string_view name);
+  std::expected<std::optional<store_type>, error> find(const registry_contents& known,
+                                                       std::string_view name,
+                                                       const char* type) const;
+  // All of these require the registry exclusive, by `change`. What it holds is current after them,
+  // also if they fail.
+
+  // (1).
+  std::expected<store_type, error> make(transaction& change, std::string_view name,
+                                        const char* type, store_options options);
+  // (7), unless it is ready. Errors: those of the store's removal.
+  std::expected<void, error> finish(transaction& change, std::uint64_t number);
+  static std::expected<void, error> set_state(transaction& change, std::uint64_t number,
+                                              entry_state state);
+  static std::expected<void, error> erase(transaction& change, std::uint64_t number);
+  // Whether anybody refers to it, or has it open; also if that cannot be known.
+  [[nodiscard]] bool is_in_use(std::uint64_t number) const;
+  // (4), for all of these.
+  std::expected<void, error> remove_unused(transaction& change, std::vector<std::uint64_t> numbers);
+  // Removes a store that nobody uses, with its entry.
+  std::expected<void, error> bury(transaction& change, std::uint64_t number);
+  // Counts down at these; those that are at 0.
+  std::vector<std::uint64_t> count_down(const std::vector<std::uint64_t>& numbers) const;
+
+  static void take_names(registry_contents& all, std::uint64_t number);
+
+  // (5). `force`: whatever its count.
+  std::expected<void, error> remove(std::uint64_t number, bool force, deadline until);
+
+  segment_key key_;
+  contents all_;
+};
+
+}  // namespace detail
+}  // namespace shmark

@@ -1,0 +1,390 @@
+// How registry.h does it. Included by variable_impl.h alone.
+#pragma once
+
+#include <map>
+#include <set>
+#include <utility>
+
+namespace shmark::detail {
+
+template <class Backend>
+auto registry<Backend>::open(const store_type& home) -> std::expected<registry, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto own, home.copy());
+  return contained("open", "a registry", [&]() -> std::expected<registry, error> {
+    return registry(home.key(), contents(std::move(own)));
+  });
+}
+
+// --- (1) Making.
+
+template <class Backend>
+std::uint64_t registry<Backend>::number_of(const registry_contents& known, std::string_view name) {
+  const auto found = known.names.find(name);
+  if (found == known.names.end()) return 0;
+  const auto about = known.variables.find(found->second);
+  const bool is_ready = about != known.variables.end() && about->second.state == entry_state::ready;
+  return is_ready ? found->second : 0;
+}
+
+template <class Backend>
+auto registry<Backend>::find(const registry_contents& known, std::string_view name,
+                             const char* type) const
+    -> std::expected<std::optional<store_type>, error> {
+  const auto number = number_of(known, name);
+  if (number == 0) return std::nullopt;
+  const auto& its = known.variables.at(number).type;
+  if (its != type) {
+    return failure(errc::mismatch, "open variable", name,
+                   because{"its type is " + readable(its.c_str())},
+                   "open it as that, or remove it");
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key_of(number)));
+  return bytes;
+}
+
+template <class Backend>
+auto registry<Backend>::open_named(std::string_view name, const char* type, store_options options)
+    -> std::expected<store_type, error> {
+  {
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
+    auto found = find(*known, name, type);
+    if (found && *found) return **std::move(found);
+    // What the copy says may just have been removed and made anew: only the lock tells.
+    if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
+  }
+  if (name.empty()) return failure(errc::invalid, "create variable", "with an empty name");
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());
+  if (const auto there = change.value().names.find(name); there != change.value().names.end()) {
+    SHMARK_RETURN_IF_ERROR(finish(change, there->second));
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto found, find(change.value(), name, type));
+  if (found) return *std::move(found);
+  return make(change, name, type, options);
+}
+
+template <class Backend>
+auto registry<Backend>::make_unnamed(const char* type, store_options options)
+    -> std::expected<store_type, error> {
+  options.is_unnamed = true;
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());
+  return make(change, {}, type, options);
+}
+
+template <class Backend>
+auto registry<Backend>::make(transaction& change, std::string_view name, const char* type,
+                             store_options options) -> std::expected<store_type, error> {
+  options.company = all_.company();
+  options.tag = fnv1a(type);
+  for (;;) {
+    const auto key = segment_key::random_in(key_.space);
+    if (change.value().variables.contains(key.number)) continue;
+    change.value().variables[key.number] = {type, entry_state::making};
+    if (!name.empty()) change.value().names.insert_or_assign(std::string(name), key.number);
+    SHMARK_RETURN_IF_ERROR(change.commit());
+    auto made = store_type::create(key, options);
+    auto done =
+        made ? set_state(change, key.number, entry_state::ready) : erase(change, key.number);
+    if (!done) {
+      if (made) static_cast<void>(store_type::remove(key, deadline::none()));
+      return std::unexpected(done.error());
+    }
+    if (made || made.error().code != errc::exists) return made;
+  }
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::set_state(transaction& change, std::uint64_t number,
+                                                        entry_state state) {
+  change.value().variables[number].state = state;
+  return change.commit();
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::erase(transaction& change, std::uint64_t number) {
+  auto& all = change.value();
+  all.variables.erase(number);
+  std::erase_if(all.names, [number](const auto& name) { return name.second == number; });
+  return change.commit();
+}
+
+// --- (7) Finishing what was cut short.
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::finish(transaction& change, std::uint64_t number) {
+  const auto about = change.value().variables.find(number);
+  if (about == change.value().variables.end()) return erase(change, number);  // a name of nothing
+  if (about->second.state == entry_state::ready) return {};
+  if (about->second.state == entry_state::making) {
+    store_type::remove_unfinished(key_of(number));
+    return erase(change, number);
+  }
+  if (store_type::attach(key_of(number))) return set_state(change, number, entry_state::ready);
+  auto removed = store_type::remove(key_of(number), deadline::after(registry_patience));
+  if (!removed && removed.error().code != errc::not_found) return removed;
+  return erase(change, number);
+}
+
+// --- (4) Giving up.
+
+template <class Backend>
+bool registry<Backend>::is_in_use(std::uint64_t number) const {
+  const auto key = key_of(number);
+  const auto attached = Backend::segment::is_attached(key);
+  if (!attached || *attached) return true;
+  const auto links = store_type::links_of(key);
+  return !links || links->referrers != 0;
+}
+
+template <class Backend>
+void registry<Backend>::give_up(const store_type& home, std::uint64_t number) noexcept {
+  static_cast<void>(contained("give up", "a variable", [&]() -> std::expected<void, error> {
+    SHMARK_ASSIGN_OR_RETURN(auto all, open(home));
+    const auto until = deadline::after(registry_patience);
+    {
+      // Mostly it is in use; that can be told without knowing what else there is.
+      SHMARK_ASSIGN_OR_RETURN(const auto hold, all.all_.store_.write(until));
+      if (all.is_in_use(number)) return {};
+    }
+    SHMARK_ASSIGN_OR_RETURN(auto change, all.all_.transact(until));
+    return all.remove_unused(change, {number});
+  }));
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::remove_unused(transaction& change,
+                                                            std::vector<std::uint64_t> numbers) {
+  while (!numbers.empty()) {
+    const auto number = numbers.back();
+    numbers.pop_back();
+    const auto& known = change.value();
+    const auto about = known.variables.find(number);
+    if (about == known.variables.end() || about->second.state != entry_state::ready) continue;
+    const auto links = store_type::links_of(key_of(number));
+    if (!links || !links->is_unnamed || is_in_use(number)) continue;
+    SHMARK_RETURN_IF_ERROR(bury(change, number));
+    for (const auto next : count_down(links->references)) numbers.push_back(next);
+  }
+  return {};
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::bury(transaction& change, std::uint64_t number) {
+  SHMARK_RETURN_IF_ERROR(set_state(change, number, entry_state::removing));
+  auto removed = store_type::remove(key_of(number), deadline::none());
+  if (!removed && removed.error().code != errc::not_found) {
+    static_cast<void>(set_state(change, number, entry_state::ready));  // else finish() does so
+    return removed;
+  }
+  return erase(change, number);
+}
+
+template <class Backend>
+std::vector<std::uint64_t> registry<Backend>::count_down(
+    const std::vector<std::uint64_t>& numbers) const {
+  std::vector<std::uint64_t> unused;
+  for (const auto number : numbers) {
+    const auto left = store_type::drop_referrer(key_of(number));
+    if (left && *left == 0) unused.push_back(number);
+  }
+  return unused;
+}
+
+// --- (5) Removing.
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::remove(std::string_view name, deadline until) {
+  SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
+  const auto found = known->names.find(name);
+  if (found == known->names.end()) return failure(errc::not_found, "remove variable", name);
+  return remove(found->second, false, until);
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::remove(std::uint64_t number, bool force,
+                                                     deadline until) {
+  std::optional<transaction> change;  // begun with the variable's lock held, and outlives it
+  std::vector<std::uint64_t> references;
+  fate its = fate::kept;
+  const auto decide = [&](const reference_list& list,
+                          std::uint64_t referrers) -> std::expected<fate, error> {
+    SHMARK_ASSIGN_OR_RETURN(auto begun, all_.transact(until));
+    change.emplace(std::move(begun));
+    const auto about = change->value().variables.find(number);
+    const bool is_ready =
+        about != change->value().variables.end() && about->second.state == entry_state::ready;
+    if (!is_ready) return fate::kept;
+    if (referrers != 0 && !force) {
+      take_names(change->value(), number);
+      SHMARK_RETURN_IF_ERROR(change->commit());
+      return its = fate::unnamed;
+    }
+    references = list.copy();
+    SHMARK_RETURN_IF_ERROR(set_state(*change, number, entry_state::removing));
+    return its = fate::removed;
+  };
+  const auto done = store_type::remove(key_of(number), until, decide);
+  const bool is_gone = !done && done.error().code == errc::not_found;
+  if (its == fate::unnamed) return done;
+  if (its == fate::removed) {
+    if (!done && !is_gone) return done;
+    SHMARK_RETURN_IF_ERROR(erase(*change, number));
+    return remove_unused(*change, count_down(references));
+  }
+  if (change && !done) return done;  // what is not ready had a lock, too
+  // It has gone by other means or cannot be opened, or its making or removal was cut short.
+  if (!change) {
+    SHMARK_ASSIGN_OR_RETURN(auto begun, all_.transact(until));
+    change.emplace(std::move(begun));
+  }
+  const auto about = change->value().variables.find(number);
+  if (about == change->value().variables.end()) {
+    return failure(errc::not_found, "remove variable", key_of(number).text(),
+                   because{"somebody else has removed it"});
+  }
+  if (about->second.state == entry_state::ready) {
+    return is_gone ? erase(*change, number) : done;
+  }
+  SHMARK_RETURN_IF_ERROR(finish(*change, number));
+  if (!change->value().variables.contains(number)) return {};
+  change.reset();
+  return remove(number, force, until);  // its remover had died before it began
+}
+
+template <class Backend>
+void registry<Backend>::take_names(registry_contents& all, std::uint64_t number) {
+  std::erase_if(all.names, [number](const auto& name) { return name.second == number; });
+}
+
+// --- (6) Collecting.
+
+// Which variable refers to which, and what can be reached.
+template <class Backend>
+class registry<Backend>::graph {
+ public:
+  struct node {
+    std::optional<typename store_type::links> its{};  // none: it cannot be read
+    bool is_named = false;
+    bool is_root = false;
+    bool is_met = false;
+    std::uint64_t referrers = 0;  // counted here
+  };
+
+  // Requires: the registry exclusive.
+  graph(const registry& in, const registry_contents& all) {
+    std::set<std::uint64_t> named;
+    for (const auto& [name, number] : all.names) named.insert(number);
+    for (const auto& [number, about] : all.variables) {
+      if (about.state != entry_state::ready) continue;
+      const auto key = in.key_of(number);
+      node one{.is_named = named.contains(number)};
+      // Asked before it is opened here.
+      const auto attached = Backend::segment::is_attached(key);
+      one.is_root =
+          one.is_named || (attached ? *attached : attached.error().code != errc::not_found);
+      if (auto links = store_type::links_of(key)) {
+        one.its = *std::move(links);
+      } else if (links.error().code == errc::not_found) {
+        if (!one.is_named) lost_.push_back(number);
+        continue;
+      } else {
+        one.is_root = true;
+        ++unreadable_;
+      }
+      nodes_.emplace(number, std::move(one));
+    }
+    mark();
+  }
+
+  [[nodiscard]] const std::map<std::uint64_t, node>& nodes() const noexcept { return nodes_; }
+  // Entries without a name, of stores that have gone by other means.
+  [[nodiscard]] const std::vector<std::uint64_t>& lost() const noexcept { return lost_; }
+  [[nodiscard]] std::uint64_t unreadable() const noexcept { return unreadable_; }
+  [[nodiscard]] std::uint64_t dangling() const noexcept { return dangling_; }
+
+ private:
+  void mark() {
+    std::vector<std::uint64_t> next;
+    for (auto& [number, one] : nodes_) {
+      // What cannot be read may refer to anything that anybody refers to.
+      const bool is_feared = unreadable_ != 0 && one.its && one.its->referrers != 0;
+      if (one.is_root || is_feared) meet(number, one, next);
+    }
+    while (!next.empty()) {
+      const auto number = next.back();
+      next.pop_back();
+      for (const auto to : nodes_.at(number).its->references) {
+        const auto found = nodes_.find(to);
+        if (found == nodes_.end()) {
+          ++dangling_;
+          continue;
+        }
+        ++found->second.referrers;
+        meet(to, found->second, next);
+      }
+    }
+  }
+  static void meet(std::uint64_t number, node& one, std::vector<std::uint64_t>& next) {
+    if (std::exchange(one.is_met, true) || !one.its) return;
+    next.push_back(number);
+  }
+
+  std::map<std::uint64_t, node> nodes_;
+  std::vector<std::uint64_t> lost_;
+  std::uint64_t unreadable_ = 0;
+  std::uint64_t dangling_ = 0;
+};
+
+template <class Backend>
+std::expected<collection, error> registry<Backend>::collect(deadline until) {
+  collection found;
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+  const auto before = change.value().variables;
+  for (const auto& [number, about] : before) {
+    if (about.state == entry_state::ready) continue;
+    if (!finish(change, number)) ++found.unreadable;
+    if (!change.value().variables.contains(number)) ++found.removed;
+  }
+  const graph all(*this, change.value());
+  found.unreadable += all.unreadable();
+  found.dangling = all.dangling();
+  for (const auto number : all.lost()) {
+    SHMARK_RETURN_IF_ERROR(erase(change, number));
+    ++found.removed;
+  }
+  for (const auto& [number, one] : all.nodes()) {
+    if (one.is_met || !one.its) continue;
+    ++(bury(change, number) ? found.removed : found.unreadable);
+  }
+  for (const auto& [number, one] : all.nodes()) {
+    if (!one.is_met || !one.its || all.unreadable() != 0) continue;
+    const bool is_right =
+        one.its->referrers == one.referrers && one.its->is_unnamed != one.is_named;
+    if (is_right) continue;
+    if (store_type::set_links(key_of(number), one.referrers, !one.is_named)) ++found.corrected;
+  }
+  return found;
+}
+
+// --- (8) Cleaning up.
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::clean_up(deadline until) {
+  for (;;) {
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
+    const auto all = *known;
+    std::expected<void, error> outcome;
+    const auto remove_one = [&](std::uint64_t number, bool force) {
+      auto done = remove(number, force, until);
+      if (!done && done.error().code != errc::not_found && outcome) outcome = done;
+    };
+    // With what only they refer to; then what is left, which is open or keeps itself.
+    for (const auto& [name, number] : all.names) remove_one(number, false);
+    for (const auto& [number, about] : all.variables) remove_one(number, true);
+    SHMARK_RETURN_IF_ERROR(outcome);
+    SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+    if (change.value().variables.empty()) return change.remove();
+    if (until.passed()) return failure(errc::timed_out, "clean up domain", key_.text());
+  }
+}
+
+}  // namespace shmark::detail

@@ -1,0 +1,186 @@
+// What references promise as long as nobody dies (see lib/shm/ref.h).
+
+#include "lib/shm/ref.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/serialization/map.hpp>
+#include <boost/serialization/string.hpp>
+#include <boost/serialization/vector.hpp>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/lib/shm/backends.h"
+#include "tests/support/child.h"
+#include "tests/support/steps.h"
+
+namespace shmark {
+namespace {
+
+using support::child;
+using support::exited;
+using support::steps;
+
+template <class Backend>
+struct node {
+  int value = 0;
+  ref<node, Backend> next;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive & value & next;
+  }
+};
+
+template <class Backend>
+using refs = std::map<std::string, ref<int, Backend>>;
+
+template <class Backend>
+class Ref : public domain_test<Backend> {};
+TYPED_TEST_SUITE(Ref, all_backends, name_of_backend);
+
+TYPED_TEST(Ref, WhatIsWrittenThroughOneIsReadThroughAll) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto number = own.template unnamed<int>().value();
+  ASSERT_TRUE(number.write(1));
+  auto table = own.template variable<table_of>("table").value();
+  ASSERT_TRUE(table.write({{"a", number.reference().value()}, {"b", number.reference().value()}}));
+  ASSERT_TRUE(number.write(2));
+  EXPECT_EQ(value_of(*value_of(table).at("a")), 2);
+  ASSERT_TRUE(value_of(table).at("b")->write(3));
+  EXPECT_EQ(value_of(number), 3);
+  auto peer = child::start([&] {
+    auto its = this->open().template variable<table_of>("table").value();
+    const auto all = value_of(its);
+    EXPECT_EQ(all.at("a"), all.at("b"));
+    EXPECT_TRUE(all.at("a")->update([](int& n) { ++n; }));
+  });
+  EXPECT_EQ(peer.wait(), exited(0));
+  EXPECT_EQ(value_of(number), 4);
+}
+
+TYPED_TEST(Ref, AListIsFollowedAndGoesWithItsHead) {
+  using item = node<TypeParam>;
+  auto own = this->open();
+  auto head = own.template variable<item>("head").value();
+  {
+    item first{.value = 0, .next = {}};
+    for (int i = 1; i < 20; ++i) first = {.value = i, .next = own.make_ref(first).value()};
+    ASSERT_TRUE(head.write(first));
+  }
+  EXPECT_EQ(own.count().value(), 20U);
+  {
+    const item* at = *head.read();
+    for (int i = 19; i > 0; --i) {
+      EXPECT_EQ(at->value, i);
+      at = *at->next->read();
+    }
+    EXPECT_FALSE(at->next);
+  }
+  ASSERT_TRUE(head.write({.value = 5, .next = {}}));
+  EXPECT_EQ(own.count().value(), 1U);
+}
+
+TYPED_TEST(Ref, ALexicalGoesWithItsLastHandle) {
+  auto own = this->open();
+  {
+    auto one = own.template unnamed<int>().value();
+    auto other = one.copy().value();
+    auto third = other.reference().value();
+    EXPECT_EQ(own.count().value(), 1U);
+    {
+      const auto gone = std::move(one);
+    }
+    {
+      const auto gone = std::move(other);
+    }
+    EXPECT_EQ(own.count().value(), 1U);
+    EXPECT_TRUE(third->write(5));
+  }
+  EXPECT_EQ(own.count().value(), 0U);
+}
+
+TYPED_TEST(Ref, AChildKeepsWhatItsParentLetsGo) {
+  auto own = this->open();
+  steps step;
+  child peer = [&] {
+    auto one = own.template unnamed<int>().value();
+    EXPECT_TRUE(one.write(7));
+    return child::start([&] {
+      step.await(1);
+      auto its = one.copy().value();
+      EXPECT_EQ(value_of(its), 7);
+      step.reach(2);
+      step.await(3);
+    });
+  }();
+  EXPECT_EQ(own.count().value(), 1U);
+  step.reach(1);
+  step.await(2);
+  EXPECT_EQ(own.collect().value().removed, 0U);
+  step.reach(3);
+  EXPECT_EQ(peer.wait(), exited(0));
+  EXPECT_EQ(own.count().value(), 1U) << "a child of tests ends without destructors, as if killed";
+  EXPECT_EQ(own.collect().value().removed, 1U);
+  EXPECT_EQ(own.count().value(), 0U);
+}
+
+TYPED_TEST(Ref, CyclesAreCollected) {
+  using item = node<TypeParam>;
+  auto own = this->open();
+  {
+    auto one = own.make_ref(item{.value = 1, .next = {}}).value();
+    auto other = own.make_ref(item{.value = 2, .next = one}).value();
+    ASSERT_TRUE(one->write({.value = 1, .next = other}));
+    EXPECT_EQ(own.collect().value().removed, 0U) << "somebody has it open";
+  }
+  EXPECT_EQ(own.count().value(), 2U);
+  const auto done = own.collect().value();
+  EXPECT_EQ(done.removed, 2U);
+  EXPECT_EQ(done.dangling, 0U);
+  EXPECT_EQ(own.count().value(), 0U);
+}
+
+TYPED_TEST(Ref, WhatIsReferredToOnlyLosesItsName) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto table = own.template variable<table_of>("table").value();
+  {
+    auto number = own.template variable<int>("number").value();
+    ASSERT_TRUE(number.write(5));
+    ASSERT_TRUE(table.write({{"it", number.reference().value()}}));
+  }
+  ASSERT_TRUE(own.remove("number"));
+  EXPECT_EQ(own.list()->size(), 1U);
+  EXPECT_EQ(value_of(*value_of(table).at("it")), 5);
+  EXPECT_TRUE(own.template variable<std::string>("number")) << "the name is free";
+  ASSERT_TRUE(table.write({}));
+  EXPECT_EQ(own.count().value(), 2U);
+}
+
+TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto others = TestFixture::domain_type::open(this->name() + "b").value();
+  auto table = own.template variable<table_of>("table").value();
+  auto number = others.template unnamed<int>().value();
+  const auto done = table.write({{"it", number.reference().value()}});
+  EXPECT_EQ(outcome(done), "invalid");
+  EXPECT_TRUE(others.cleanup());
+}
+
+TYPED_TEST(Ref, ToWhatHasBeenRemovedIsRefused) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto table = own.template variable<table_of>("table").value();
+  const auto number = own.template variable<int>("number").value().reference().value();
+  ASSERT_TRUE(own.remove("number"));
+  EXPECT_EQ(outcome(table.write({{"it", number}})), "not_found");
+  EXPECT_TRUE(value_of(table).empty());
+  EXPECT_EQ(own.collect().value().dangling, 0U);
+}
+
+}  // namespace
+}  // namespace shmark
