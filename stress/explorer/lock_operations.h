@@ -207,29 +207,20 @@ class lock_scene {
   std::optional<L> handle_;
 };
 
-// What the victim does, step by step, with the notes that go with it.
+// What the victim does, step by step, with the notes that go with it. `taking` is for what may
+// leave a death to be told, which a reader's never is.
 template <lock L>
-void take_exclusively(const scene& in, lock_scene<L>& own, deadline until = deadline::never()) {
-  in.enter(phase::taking);
-  own.take(mode::exclusive, until);
-  in.enter(phase::exclusive);
+void take(const scene& in, lock_scene<L>& own, mode how) {
+  if (how == mode::exclusive) in.enter(phase::taking);
+  own.take(how, deadline::never());
+  in.enter(how == mode::exclusive ? phase::exclusive : phase::reading);
 }
+// If it is held exclusively, it changes what is guarded first.
 template <lock L>
-void change_and_give(const scene& in, lock_scene<L>& own) {
-  own.change();
-  in.enter(phase::giving);
-  own.give(mode::exclusive);
-  in.enter(phase::done);
-}
-template <lock L>
-void take_shared(const scene& in, lock_scene<L>& own, deadline until = deadline::never()) {
-  own.take(mode::shared, until);
-  in.enter(phase::reading);
-}
-template <lock L>
-void give_shared(const scene& in, lock_scene<L>& own) {
-  in.enter(phase::leaving);
-  own.give(mode::shared);
+void give(const scene& in, lock_scene<L>& own, mode how) {
+  if (how == mode::exclusive) own.change();
+  in.enter(how == mode::exclusive ? phase::giving : phase::leaving);
+  own.give(how);
   in.enter(phase::done);
 }
 
@@ -286,15 +277,15 @@ void add_lone_operations(std::vector<operation>& to) {
     own_scene own(in);
     own.warm_up(mode::exclusive);
     begin_mark();
-    take_exclusively(in, own);
-    change_and_give(in, own);
+    take(in, own, mode::exclusive);
+    give(in, own, mode::exclusive);
     end_mark();
   });
   add("join", "a first acquisition by a process, and its release", [](const scene& in) {
     own_scene own(in);
     begin_mark();
-    take_exclusively(in, own);
-    change_and_give(in, own);
+    take(in, own, mode::exclusive);
+    give(in, own, mode::exclusive);
     end_mark();
   });
   add("attach", "open a lock that nobody has opened before", [](const scene& in) {
@@ -320,16 +311,16 @@ void add_lone_operations(std::vector<operation>& to) {
       own_scene own(in);
       own.warm_up(mode::shared);
       begin_mark();
-      take_shared(in, own);
-      give_shared(in, own);
+      take(in, own, mode::shared);
+      give(in, own, mode::shared);
       end_mark();
     });
     add("shared_first", "acquire and release shared, as the first reader", [](const scene& in) {
       own_scene own(in);
       own.warm_up(mode::exclusive);
       begin_mark();
-      take_shared(in, own);
-      give_shared(in, own);
+      take(in, own, mode::shared);
+      give(in, own, mode::shared);
       end_mark();
     });
     add("exclusive_after_readers", "acquire and release exclusively, after readers who have gone",
@@ -337,21 +328,21 @@ void add_lone_operations(std::vector<operation>& to) {
           own_scene own(in);
           own.warm_up(mode::shared);
           begin_mark();
-          take_exclusively(in, own);
-          change_and_give(in, own);
+          take(in, own, mode::exclusive);
+          give(in, own, mode::exclusive);
           end_mark();
         });
   }
   if constexpr (requires(L& handle) { handle.downgrade(); }) {
     add("downgrade", "change, then go from exclusive to shared, and release", [](const scene& in) {
       own_scene own(in);
-      take_exclusively(in, own);
+      take(in, own, mode::exclusive);
       begin_mark();
       own.change();
       in.enter(phase::lowering);
       if (auto done = own.handle().downgrade(); !done) in.give_up("downgrading", done.error());
       in.enter(phase::reading);
-      give_shared(in, own);
+      give(in, own, mode::shared);
       end_mark();
     });
     add("upgrade", "go from shared to exclusive, change, and release", [](const scene& in) {
@@ -363,7 +354,7 @@ void add_lone_operations(std::vector<operation>& to) {
         in.give_up("upgrading", done.error());
       }
       in.enter(phase::exclusive);
-      change_and_give(in, own);
+      give(in, own, mode::exclusive);
       end_mark();
     });
   }
@@ -440,34 +431,21 @@ void add_contended_operations(std::vector<operation>& to) {
       own_scene own(in);
       meet_holder(in, own);
       begin_mark();
-      if (how == mode::exclusive) {
-        take_exclusively(in, own);
-        change_and_give(in, own);
-      } else {
-        take_shared(in, own);
-        give_shared(in, own);
-      }
+      take(in, own, how);
+      give(in, own, how);
       end_mark();
     };
   };
   add("wait_exclusive", "wait for an exclusive holder to release, then change and release",
       waits(mode::exclusive), holder<L>(mode::exclusive), true);
-  const auto hands_over = [](mode held_by_victim) {
-    return [held_by_victim](const scene& in) {
+  const auto hands_over = [](mode how) {
+    return [how](const scene& in) {
       own_scene own(in);
-      if (held_by_victim == mode::exclusive) {
-        take_exclusively(in, own);
-      } else {
-        take_shared(in, own);
-      }
+      take(in, own, how);
       in.reach(ready);
       in.await_sleep();
       begin_mark();
-      if (held_by_victim == mode::exclusive) {
-        change_and_give(in, own);
-      } else {
-        give_shared(in, own);
-      }
+      give(in, own, how);
       end_mark();
     };
   };
@@ -502,8 +480,8 @@ void add_contended_operations(std::vector<operation>& to) {
         in.reach(warm);
         in.await(ready);
         begin_mark();
-        take_exclusively(in, own);
-        change_and_give(in, own);
+        take(in, own, mode::exclusive);
+        give(in, own, mode::exclusive);
         end_mark();
       },
       crowd<L>, false);
@@ -530,7 +508,7 @@ void add_contended_operations(std::vector<operation>& to) {
             in.give_up("upgrading", done.error());
           }
           in.enter(phase::exclusive);
-          change_and_give(in, own);
+          give(in, own, mode::exclusive);
           end_mark();
         },
         holder<L>(mode::shared), true);
@@ -549,12 +527,12 @@ void add_contended_operations(std::vector<operation>& to) {
         "offer", "change, and offer the lock to the writer that waits longest",
         [hurry](const scene& in) {
           own_scene own(in);
-          take_exclusively(in, own);
+          take(in, own, mode::exclusive);
           in.reach(ready);
           in.await_sleep();
           hurry(own);
           begin_mark();
-          change_and_give(in, own);
+          give(in, own, mode::exclusive);
           end_mark();
         },
         waiter<L>(mode::exclusive), false);

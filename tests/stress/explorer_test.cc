@@ -198,8 +198,8 @@ TEST(Explorer, IsUndecidedWhereAVictimGoesAnotherWayThanItWasRecorded) {
     const bool is_first = runs.add() == 0;
     explorer::begin_mark();
     if (is_first) {
-      explorer::take_exclusively(in, own);
-      explorer::change_and_give(in, own);
+      explorer::take(in, own, mode::exclusive);
+      explorer::give(in, own, mode::exclusive);
     }
     explorer::end_mark();
   };
