@@ -50,9 +50,9 @@ void declare(CLI::App& app, arguments& to) {
       ->check(shmark::flags::path());
   app.add_flag("--list", to.lists, "name the scenarios and run nothing");
   app.footer(
-      "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no kill landed inside "
-      "an operation, or\nno two operations overlapped, as with one worker); 2 unusable input; 130 "
-      "after Ctrl-C.");
+      "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no kill landed inside\n"
+      "an operation, or no two operations overlapped, as with one worker); 2 unusable input;\n"
+      "130 after Ctrl-C.");
 }
 
 int list() {

@@ -51,9 +51,8 @@ void declare(CLI::App& app, arguments& to) {
       ->check(shmark::flags::path());
   app.add_flag("--list", to.lists, "name the operations and explore nothing");
   app.footer(
-      "Exit status: 0 passed; 1 something was found, nobody died, points were missed, or it was "
-      "cut\n"
-      "short; 2 unusable input; 130 after Ctrl-C.");
+      "Exit status: 0 passed; 1 something was found, nobody died, points were missed, or it was\n"
+      "cut short; 2 unusable input; 130 after Ctrl-C.");
 }
 
 int list() {
