@@ -58,7 +58,6 @@ struct lock_traits {
   bool crash_safe = false;           // a holder's death frees the lock
   bool reports_owner_death = false;  // and the next to acquire is told
   bool per_thread = false;           // held by threads: one that ends while holding has died
-  bool any_pid_namespace = false;    // works between containers that share memory
 };
 
 // Where a lock may put segments of its own.

@@ -78,11 +78,12 @@
 //       tickets) whose loss costs one wait of (7).
 // A model of the protocol, model/robust_rw.pml, is searched for violations of R1 to R5 and R7.
 //
-// Process and thread safety: any number of processes, 16,384 threads at once. A handle is for one
-// thread at a time; it may be moved to another while it holds nothing. In a child of fork(2) it
-// holds nothing. Who asks for what the handle holds gets would_deadlock, and so does a thread that
-// asks by another handle for what excludes itself; several handles of a thread may hold a lock
-// shared. A thread may hold 8 locks of one roster shared at the same time (then: no_space).
+// Process and thread safety: any number of processes of one PID namespace, 16,384 threads at once.
+// A handle is for one thread at a time; it may be moved to another while it holds nothing. In a
+// child of fork(2) it holds nothing. Who asks for what the handle holds gets would_deadlock, and so
+// does a thread that asks by another handle for what excludes itself; several handles of a thread
+// may hold a lock shared. A thread may hold 8 locks of one roster shared at the same time (then:
+// no_space).
 //
 // What survives a crash: the lock, with the roster beside it, in its own space. The segment that
 // the state lies in must be one that no other user can write.

@@ -36,8 +36,7 @@ namespace shmark {
 class sysv_semaphore {
  public:
   static constexpr std::string_view name = "sysv_semaphore";
-  static constexpr lock_traits can{
-      .shared = true, .timed = true, .crash_safe = true, .any_pid_namespace = true};
+  static constexpr lock_traits can{.shared = true, .timed = true, .crash_safe = true};
   struct state {
     std::atomic<std::int32_t> key;  // 0: none yet
   };

@@ -21,7 +21,7 @@ class boost_mutex {
 
  public:
   static constexpr std::string_view name = "boost_mutex";
-  static constexpr lock_traits can{.any_pid_namespace = true};
+  static constexpr lock_traits can{};
   struct state {
     alignas(mutex) std::byte memory[sizeof(mutex)];
   };

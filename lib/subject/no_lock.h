@@ -9,7 +9,7 @@ namespace shmark {
 class no_lock {
  public:
   static constexpr std::string_view name = "no_lock";
-  static constexpr lock_traits can{.excludes = false, .any_pid_namespace = true};
+  static constexpr lock_traits can{.excludes = false};
   struct state {
     char nothing;
   };

@@ -23,7 +23,7 @@ namespace shmark {
 class ofd_lock {
  public:
   static constexpr std::string_view name = "ofd_lock";
-  static constexpr lock_traits can{.shared = true, .crash_safe = true, .any_pid_namespace = true};
+  static constexpr lock_traits can{.shared = true, .crash_safe = true};
   struct state {
     std::array<char, 96> object;  // its name in /dev/shm; empty: there is none
   };

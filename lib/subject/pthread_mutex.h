@@ -13,7 +13,7 @@ namespace shmark {
 class pthread_mutex {
  public:
   static constexpr std::string_view name = "pthread_mutex";
-  static constexpr lock_traits can{.timed = true, .any_pid_namespace = true};
+  static constexpr lock_traits can{.timed = true};
   struct state {
     pthread_mutex_t mutex;
   };

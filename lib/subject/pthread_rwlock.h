@@ -15,7 +15,7 @@ namespace shmark {
 class pthread_rwlock {
  public:
   static constexpr std::string_view name = "pthread_rwlock";
-  static constexpr lock_traits can{.shared = true, .timed = true, .any_pid_namespace = true};
+  static constexpr lock_traits can{.shared = true, .timed = true};
   struct state {
     pthread_rwlock_t lock;
   };
