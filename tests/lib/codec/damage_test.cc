@@ -8,8 +8,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +19,7 @@
 #include "lib/subject/shapes.h"
 #include "tests/lib/codec/direct_values.h"
 #include "tests/lib/codec/shapes.h"
+#include "tests/support/allocations.h"
 
 #ifdef SHMARK_ASAN
 #include <sanitizer/lsan_interface.h>
@@ -29,21 +28,10 @@
 BOOST_CLASS_EXPORT(shmark::direct_values::square)
 BOOST_CLASS_EXPORT(shmark::direct_values::disc)
 
-namespace {
-std::size_t largest_allocation = 0;
-}  // namespace
-
-void* operator new(std::size_t size) {
-  largest_allocation = std::max(largest_allocation, size);
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-
 namespace shmark {
 namespace {
 
+using support::largest_allocation;
 using bytes = std::vector<std::byte>;
 
 // Has raw pointers that own nothing. Should damage make one refer to an object of its own, nobody

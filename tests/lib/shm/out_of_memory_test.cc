@@ -4,31 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <boost/serialization/string.hpp>
-#include <cstddef>
-#include <cstdlib>
 #include <expected>
-#include <new>
 #include <string>
 
 #include "lib/base/error.h"
 #include "lib/shm/domain.h"
 #include "tests/lib/shm/backends.h"
-
-namespace {
-// Fails when it gets to 0; negative: none fails.
-int allocations_left = -1;
-}  // namespace
-
-void* operator new(std::size_t size) {
-  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "tests/support/allocations.h"
 
 namespace shmark {
 namespace {
+
+using support::allocations_left;
 
 // Makes each allocation of `call` fail in turn, until none is left to. Returns how many there were.
 template <class Call>
