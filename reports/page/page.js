@@ -56,7 +56,7 @@
     for (let power = Math.floor(Math.log10(min)); power <= Math.ceil(Math.log10(max)); ++power) {
       for (const step of steps) {
         const value = step * Math.pow(10, power);
-        if (value >= min * 0.999 && value <= max * 1.001) ticks.push({value});
+        if (value >= min * 0.999 && value <= max * 1.001) ticks.push({value, major: step === 1});
       }
     }
     return ticks;
@@ -75,6 +75,24 @@
   };
   const units_of = {rate: rates, duration: durations, bytes: sizes};
 
+  // Leaves out labels that would touch another: first those that are not major. Their grid lines stay.
+  const keep_labels_apart = (built) => {
+    if (!built.isHorizontal()) return;
+    const {ctx, ticks} = built;
+    const gap = 6;
+    const placed = [];
+    ctx.save();
+    ctx.font = Chart.helpers.toFont(built.options.ticks.font).string;
+    for (const tick of [...ticks.filter((one) => one.major), ...ticks.filter((one) => !one.major)]) {
+      const middle = built.getPixelForValue(tick.value);
+      const half = (ctx.measureText(tick.label).width + gap) / 2;
+      const is_free = placed.every(([from, to]) => middle + half <= from || middle - half >= to);
+      if (is_free) placed.push([middle - half, middle + half]);
+      else tick.label = '';
+    }
+    ctx.restore();
+  };
+
   const scale_of = (axis) => {
     const scale = {
       type: axis.log ? 'logarithmic' : 'linear',
@@ -82,11 +100,12 @@
       grid: {color: theme('--rule'), borderColor: theme('--rule'), tickLength: 4},
       ticks: {color: theme('--soft'), autoSkip: false, maxRotation: 0,
               callback: (value) => formats[axis.shows](value)},
+      afterCalculateLabelRotation: keep_labels_apart,
     };
     if (axis.ticks) {
       scale.afterBuildTicks = (built) => {
         built.ticks = axis.ticks.filter((value) => value >= built.min && value <= built.max)
-          .map((value) => ({value}));
+          .map((value) => ({value, major: value > 0}));  // where an axis begins is known
       };
     } else if (axis.log) {
       scale.afterBuildTicks = (built) => { built.ticks = decade_ticks(built.min, built.max); };

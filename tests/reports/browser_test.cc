@@ -1,10 +1,11 @@
-// The page in a real browser: no console message, and every canvas drawn.
+// The page in a real browser: no console message, every canvas drawn, and labels that can be read.
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cstdlib>
 #include <regex>
 #include <string>
+#include <string_view>
 
 #include "reports/page/page.h"
 #include "tests/reports/fixture.h"
@@ -59,6 +60,41 @@ TEST_F(Browser, HearsOfAScriptThatFails) {
   const auto done = browse(at_, text);
   EXPECT_GE(matches(done.err, "CONSOLE"), 1u) << done.err;
   EXPECT_EQ(matches(done.out, "<canvas role=\"img\"[^>]*display: block"), 0u);
+}
+
+// Appended to the page: writes down which labels of x axes touch, and how many there are in all.
+constexpr std::string_view finds_touching_labels = R"(<script>
+  let seen = 0;
+  for (const canvas of document.querySelectorAll('canvas[data-chart]')) {
+    const {ctx, scales: {x}} = Chart.getChart(canvas);
+    ctx.font = Chart.helpers.toFont(x.options.ticks.font).string;
+    const labels = x.ticks.filter((tick) => tick.label !== '');
+    seen += labels.length;
+    let last = {end: -Infinity};
+    for (const {value, label} of labels) {
+      const half = ctx.measureText(label).width / 2;
+      const middle = x.getPixelForValue(value);
+      if (middle - half < last.end + 2) document.body.append(` touching: ${last.label}, ${label};`);
+      last = {end: middle + half, label};
+    }
+  }
+  document.body.append(` labels seen: ${seen};`);
+</script>)";
+
+TEST_F(Browser, KeepsTheLabelsOfAnAxisApart) {
+  auto run = fixture::full_bench_run();
+  for (auto& each : run.entries) {
+    // Up to 99.9999 %, on an axis on which 0 % and 50 % are close neighbours then.
+    if (each.durations) each.durations->buckets = {{8, 999'000}, {64, 999}, {512, 1}};
+  }
+  auto text = page(std::array{run}, "Title");
+  text.insert(text.rfind("</body>"), finds_touching_labels);
+  const auto done = browse(at_, text);
+  EXPECT_EQ(matches(done.err, "CONSOLE"), 0u) << done.err;
+  EXPECT_EQ(matches(done.out, " labels seen: [0-9]{2,};"), 1u);
+  std::smatch touching;
+  const bool touch = std::regex_search(done.out, touching, std::regex(" touching: [^$]*?;"));
+  EXPECT_FALSE(touch) << touching.str();
 }
 
 }  // namespace
