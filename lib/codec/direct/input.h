@@ -8,7 +8,6 @@
 
 #include <bit>
 #include <boost/archive/basic_archive.hpp>
-#include <boost/archive/detail/helper_collection.hpp>
 #include <boost/core/demangle.hpp>
 #include <boost/mpl/bool.hpp>
 #include <boost/serialization/access.hpp>
@@ -38,6 +37,7 @@
 #include <vector>
 
 #include "lib/codec/border.h"
+#include "lib/codec/direct/archive.h"
 #include "lib/codec/direct/classes.h"
 #include "lib/codec/direct/exports.h"
 #include "lib/codec/direct/format.h"
@@ -45,7 +45,7 @@
 
 namespace shmark {
 
-class direct_input {
+class direct_input : public detail::archive_base {
  public:
   using is_saving = boost::mpl::false_;
   using is_loading = boost::mpl::true_;
@@ -83,21 +83,10 @@ class direct_input {
   void load_binary(void* into, std::size_t size) {
     if (size != 0) std::memcpy(into, take(size), size);
   }
-  // Makes a class known that is loaded through pointers to a base, and not exported.
-  template <class T>
-  void register_type(const T* = nullptr) {
-    named_.add_once(detail::operations_of<T>::all);
-  }
-  template <class Helper>
-  [[nodiscard]] Helper& get_helper(void* id = nullptr) {
-    if (helpers_ == nullptr) helpers_ = std::make_unique<helpers>();
-    return helpers_->template find_helper<Helper>(id);
-  }
   // Of the Boost that the bytes were written with.
   [[nodiscard]] boost::serialization::library_version_type get_library_version() const noexcept {
     return library_version_;
   }
-  [[nodiscard]] unsigned get_flags() const noexcept { return 0; }
 
   // Says that the object that was decoded last, `from`, is now at `to`.
   template <class To, class From>
@@ -108,7 +97,6 @@ class direct_input {
  private:
   template <class T>
   friend struct detail::operations_of;
-  struct helpers : boost::archive::detail::helper_collection {};
 
   // Those from `begin` on that are a part of `from`.
   template <class To, class From>
@@ -574,8 +562,6 @@ class direct_input {
   std::size_t last_begin_ = 0;  // objects_.size() before the object that was decoded last
   detail::class_notes notes_;
   std::vector<detail::object_entry> objects_;  // those that are tracked, by id
-  detail::named_classes named_;
-  std::unique_ptr<helpers> helpers_;
 };
 
 }  // namespace shmark

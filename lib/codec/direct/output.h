@@ -7,7 +7,6 @@
 
 #include <array>
 #include <boost/archive/basic_archive.hpp>
-#include <boost/archive/detail/helper_collection.hpp>
 #include <boost/core/demangle.hpp>
 #include <boost/mpl/bool.hpp>
 #include <boost/serialization/array_wrapper.hpp>
@@ -30,6 +29,7 @@
 
 #include "lib/codec/border.h"
 #include "lib/codec/codec.h"
+#include "lib/codec/direct/archive.h"
 #include "lib/codec/direct/classes.h"
 #include "lib/codec/direct/exports.h"
 #include "lib/codec/direct/format.h"
@@ -64,7 +64,7 @@ namespace detail {
 
 }  // namespace detail
 
-class direct_output {
+class direct_output : public detail::archive_base {
  public:
   using is_saving = boost::mpl::true_;
   using is_loading = boost::mpl::false_;
@@ -93,25 +93,13 @@ class direct_output {
   void save_binary(const void* data, std::size_t size) {
     if (size != 0) std::memcpy(claim(size), data, size);
   }
-  // Makes a class known that is saved through pointers to a base, and not exported.
-  template <class T>
-  void register_type(const T* = nullptr) {
-    named_.add_once(detail::operations_of<T>::all);
-  }
-  template <class Helper>
-  [[nodiscard]] Helper& get_helper(void* id = nullptr) {
-    if (helpers_ == nullptr) helpers_ = std::make_unique<helpers>();
-    return helpers_->template find_helper<Helper>(id);
-  }
   [[nodiscard]] boost::serialization::library_version_type get_library_version() const {
     return boost::archive::BOOST_ARCHIVE_VERSION();
   }
-  [[nodiscard]] unsigned get_flags() const noexcept { return 0; }
 
  private:
   template <class T>
   friend struct detail::operations_of;
-  struct helpers : boost::archive::detail::helper_collection {};
 
   // --- Bytes. at_ runs ahead of the sink, which is told when there is no room left.
 
@@ -401,8 +389,6 @@ class direct_output {
   int depth_ = 0;
   detail::class_notes notes_;
   std::unordered_map<object_name, tracked_object, name_hash> objects_;
-  detail::named_classes named_;
-  std::unique_ptr<helpers> helpers_;
 };
 
 }  // namespace shmark
