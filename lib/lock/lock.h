@@ -87,6 +87,16 @@ concept lock = std::movable<L> && requires(typename L::state& state, const lock_
   { handle.release(how) } -> std::same_as<void>;
 };
 
+// A lock whose holder can change the mode in which it holds it, with nobody in between.
+template <class L>
+concept convertible_lock = lock<L> && requires(L& handle, deadline until) {
+  // Requires: held exclusively by the caller. Errors: no_space; it then stays so.
+  { handle.downgrade() } -> std::same_as<std::expected<void, error>>;
+  // Requires: held shared by the caller, who after an error still holds it so. Errors:
+  // would_deadlock, if another wants the same; would_block, timed_out.
+  { handle.upgrade(until) } -> std::same_as<std::expected<acquired, error>>;
+};
+
 // Releases on destruction what the caller has acquired. A child of fork must not destroy its copy
 // of one: it holds nothing (L3), and releasing that stops the program (L5).
 template <lock L>
@@ -103,6 +113,8 @@ class held {
   ~held() {
     if (lock_ != nullptr) lock_->release(how_);
   }
+  // Says that the lock was upgraded or downgraded.
+  void converted(mode now) noexcept { how_ = now; }
 
  private:
   L* lock_;

@@ -9,6 +9,23 @@
 // boost/serialization/map.hpp and so on), types with serialize(). A variable that nobody has
 // written reads as T{}.
 //
+// Several operations under one lock:
+//
+//     {
+//       auto change = visits->transact();                      // write lock
+//       if (change->value() < 100) ++change->value();
+//       change->commit();                                      // else nothing has happened
+//     }
+//     {
+//       auto seen = visits->readlock();                        // nobody writes meanwhile
+//       std::printf("%d %d\n", **seen, **seen);
+//     }
+//     **visits->writable() = 5;                                // commits at the end of its life
+//
+// Locks nest: who asks, by the same handle, for what the handle holds gets it at once, and it is
+// released by the outermost. Reads and writes in between use what is held. A write lock asked for
+// while the handle holds a read lock is an upgrade: with nobody in between, or refused.
+//
 // Each handle keeps a decoded copy, and the serial number that it was decoded under. A read whose
 // serial is unchanged is a *hit*: one atomic load and one comparison. Otherwise it is a *miss*: the
 // value is decoded again, under the shared lock.
@@ -23,8 +40,10 @@
 // instruction leaves no trace (see store.h), but for counts that collect() sets right.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
+#include <exception>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -32,6 +51,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/base/check.h"
 #include "lib/base/contained.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
@@ -81,7 +101,9 @@ class variable {
   static_assert(std::default_initializable<T>, "what nobody has written reads as T{}");
   static_assert(shmark::codec<codec, T>);
 
+  class reading;
   class transaction;
+  class writing;
 
   // Users get variables from a domain; this is for those who bring a store of their own. Its value
   // holds no references. Throws what T{} throws.
@@ -130,8 +152,31 @@ class variable {
   template <change_of<T> F>
   [[nodiscard]] std::expected<void, error> update(F&& change, deadline until = deadline::never());
 
-  // Several operations under one exclusive lock, published by commit(). Errors: as read().
+  // The write lock: several operations, published by commit(). Errors: as read(); would_deadlock,
+  // if this handle holds the read lock and another wants to upgrade, too, or another handle of this
+  // thread holds either.
   [[nodiscard]] std::expected<transaction, error> transact(deadline until = deadline::never());
+  // The same, published at its end.
+  [[nodiscard]] std::expected<writing, error> writable(deadline until = deadline::never());
+  // The read lock. Errors: as read().
+  [[nodiscard]] std::expected<reading, error> readlock(deadline until = deadline::never());
+  // How this handle holds the lock, if it does.
+  [[nodiscard]] std::optional<mode> locked() const noexcept {
+    if (exclusive_) return mode::exclusive;
+    return shared_ ? std::optional(mode::shared) : std::nullopt;
+  }
+
+  // Calls `visit` with each key, and the value that belongs to it by then: the keys are those of
+  // the beginning, values are read anew, and what was erased meanwhile is left out. T is a map.
+  // Errors: as read().
+  template <class F>
+  [[nodiscard]] std::expected<void, error> each(F&& visit, deadline until = deadline::never());
+
+  // How long reads go on using this handle's copy once it was decoded, whatever others write: for
+  // values that may be somewhat old. Locks are not concerned. 0, to begin with: never.
+  void set_dwell(std::chrono::nanoseconds dwell) noexcept { dwell_ns_ = dwell.count(); }
+  // Whether each commit is read back and decoded once more. It then returns corrupt if that fails.
+  void set_verify(bool verify) noexcept { verify_ = verify; }
 
   // Of the value in this handle's copy; 0 if it has none.
   [[nodiscard]] std::uint64_t serial() const noexcept { return detail::serial_of(word_); }
@@ -162,6 +207,19 @@ class variable {
   [[gnu::noinline]] std::expected<const T*, error> fetch(deadline until);
   std::expected<void, error> decode(std::span<const std::byte> bytes, std::uint64_t word);
 
+  // Brings the copy up to date, once the lock is held. Errors: as read().
+  template <class Held>
+  std::expected<void, error> refresh(const Held& by);
+  // The write lock, without asking what the value is. Errors: as transact().
+  std::expected<transaction, error> begin(deadline until);
+  std::expected<void, error> commit();
+  // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
+  std::expected<void, error> publish(const detail::targets<Backend>& now);
+  std::expected<void, error> read_back();
+  void end_transaction() noexcept;
+  void end_reading() noexcept;
+  void give_up_forsaken() noexcept;
+
   // For publishing references: a handle to the registry's store. Errors: invalid, no_space.
   std::expected<store_type*, error> registry();
   [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
@@ -179,58 +237,104 @@ class variable {
   std::uint64_t word_ = no_copy;  // under which copy_ was decoded or written
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
+
+  // What is held, and how often by whom.
+  std::optional<typename store_type::snapshot> shared_;
+  std::optional<typename store_type::transaction> exclusive_;
+  std::uint32_t readings_ = 0;
+  std::uint32_t transactions_ = 0;
+  bool changed_ = false;                 // since the last commit, copy_ may have been
+  std::vector<std::uint64_t> forsaken_;  // to be given up once the lock is released
+
+  std::int64_t dwell_ns_ = 0;
+  std::int64_t decoded_ns_ = 0;  // when, if there is a dwell
+  bool verify_ = false;
 };
 
-// The exclusive lock is held as long as this lives; what was not committed is dropped at its end.
-// Requires: the variable outlives it, and is not used otherwise meanwhile.
+// The write lock is held as long as this lives; what was not committed is dropped at its end, or,
+// of one inside another, at the end of the outermost. Requires: the variable outlives it, and is
+// not moved meanwhile.
 template <class T, class Backend>
 class variable<T, Backend>::transaction {
  public:
-  transaction(transaction&& other) noexcept
-      : of_(std::exchange(other.of_, nullptr)),
-        change_(std::move(other.change_)),
-        forsaken_(std::move(other.forsaken_)),
-        published_(other.published_) {}
+  transaction(transaction&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
   transaction& operator=(transaction&&) = delete;
   ~transaction() {
-    if (of_ == nullptr) return;
-    // The copy may have been changed since the last commit; it must not be taken for the value.
-    if (!published_) of_->word_ = no_copy;
-    change_.reset();
-    for (const auto number : forsaken_) detail::registry<Backend>::give_up(*of_->home_, number);
+    if (of_ != nullptr) of_->end_transaction();
   }
 
   // The value, to be read and changed. It is this process's own until commit(); ask again after
   // that, since only then is it known that the copy may differ from what everybody sees.
   [[nodiscard]] T& value() noexcept {
-    published_ = false;
+    of_->changed_ = true;
     return of_->copy_;
   }
 
   // Publishes value(). The lock is still held; more may follow. Errors: no_space, invalid (the
   // value's serialize() threw, or the codec does not take it), not_found (it refers to a variable
   // that has been removed); nothing is published then.
-  [[nodiscard]] std::expected<void, error> commit();
+  [[nodiscard]] std::expected<void, error> commit() { return of_->commit(); }
 
   // Removes the variable's store, before anybody else gets the lock: for what its contents decide.
   // The transaction is of no use after. Errors: denied.
   [[nodiscard]] std::expected<void, error> remove() {
-    published_ = false;
-    return change_->remove();
+    of_->changed_ = true;
+    return of_->exclusive_->remove();
   }
 
  private:
   friend class variable;
-  using target = detail::target<Backend>;
-  transaction(variable& of, typename store_type::transaction change) noexcept
-      : of_(&of), change_(std::move(change)) {}
-  // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
-  std::expected<void, error> publish(const detail::targets<Backend>& now);
+  // Requires: the lock is held, and this counted.
+  explicit transaction(variable& of) noexcept : of_(&of) {}
 
   variable* of_;
-  std::optional<typename store_type::transaction> change_;
-  std::vector<std::uint64_t> forsaken_;  // to be given up once the lock is released
-  bool published_ = true;                // the copy is what everybody sees
+};
+
+// The same, whose end commits, unless an exception ends it. A program is stopped whose last commit
+// fails there: call commit() to be told.
+template <class T, class Backend>
+class variable<T, Backend>::writing {
+ public:
+  writing(writing&&) noexcept = default;
+  writing& operator=(writing&&) = delete;
+  ~writing() {
+    if (by_.of_ == nullptr || !by_.of_->changed_ || std::uncaught_exceptions() > exceptions_)
+      return;
+    const auto done = commit();
+    SHMARK_CHECK(done, "what was written could not be published: call commit() to handle that");
+  }
+
+  [[nodiscard]] T& operator*() noexcept { return by_.value(); }
+  [[nodiscard]] T* operator->() noexcept { return &by_.value(); }
+  // Errors: those of transaction::commit().
+  [[nodiscard]] std::expected<void, error> commit() { return by_.commit(); }
+
+ private:
+  friend class variable;
+  explicit writing(transaction by) noexcept : by_(std::move(by)) {}
+
+  transaction by_;
+  int exceptions_ = std::uncaught_exceptions();
+};
+
+// The read lock is held as long as this lives. Requires: as a transaction.
+template <class T, class Backend>
+class variable<T, Backend>::reading {
+ public:
+  reading(reading&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
+  reading& operator=(reading&&) = delete;
+  ~reading() {
+    if (of_ != nullptr) of_->end_reading();
+  }
+
+  [[nodiscard]] const T& operator*() const noexcept { return of_->copy_; }
+  [[nodiscard]] const T* operator->() const noexcept { return &of_->copy_; }
+
+ private:
+  friend class variable;
+  explicit reading(variable& of) noexcept : of_(&of) {}
+
+  variable* of_;
 };
 
 }  // namespace shmark

@@ -108,6 +108,7 @@ std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byt
                                                         std::uint64_t word) {
   ++misses_;
   word_ = no_copy;  // should decoding fail, the copy is half of something
+  if (dwell_ns_ != 0) decoded_ns_ = monotonic_ns();
   if (bytes.empty()) {
     SHMARK_RETURN_IF_ERROR(assign([this] { copy_ = T{}; }));
     targets_.clear();
@@ -121,79 +122,173 @@ std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byt
 }
 
 template <class T, class Backend>
-std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(const auto now, store_.read(until));
+template <class Held>
+std::expected<void, error> variable<T, Backend>::refresh(const Held& by) {
   // A writer may have come and gone without committing.
-  if (now.word() == word_) {
+  if (by.word() == word_) {
     ++hits_;
-  } else {
-    SHMARK_RETURN_IF_ERROR(decode(now.bytes(), now.word()));
+    return {};
   }
+  return decode(by.bytes(), by.word());
+}
+
+template <class T, class Backend>
+std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
+  if (locked()) return &copy_;
+  if (dwell_ns_ != 0 && word_ != no_copy && monotonic_ns() - decoded_ns_ < dwell_ns_) {
+    ++hits_;
+    return &copy_;
+  }
+  SHMARK_ASSIGN_OR_RETURN(const auto now, store_.read(until));
+  SHMARK_RETURN_IF_ERROR(refresh(now));
   return &copy_;
+}
+
+template <class T, class Backend>
+auto variable<T, Backend>::readlock(deadline until) -> std::expected<reading, error> {
+  if (!locked()) {
+    SHMARK_ASSIGN_OR_RETURN(auto now, store_.read(until));
+    SHMARK_RETURN_IF_ERROR(refresh(now));
+    shared_.emplace(std::move(now));
+  }
+  ++readings_;
+  return reading(*this);
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::end_reading() noexcept {
+  if (--readings_ == 0) shared_.reset();
+}
+
+template <class T, class Backend>
+template <class F>
+std::expected<void, error> variable<T, Backend>::each(F&& visit, deadline until) {
+  std::vector<typename T::key_type> keys;
+  SHMARK_ASSIGN_OR_RETURN(const T* all, read(until));
+  SHMARK_RETURN_IF_ERROR(assign([&] {
+    for (const auto& [key, value] : *all) keys.push_back(key);
+  }));
+  for (const auto& key : keys) {
+    SHMARK_ASSIGN_OR_RETURN(all, read(until));
+    if (const auto found = all->find(key); found != all->end()) visit(key, found->second);
+  }
+  return {};
 }
 
 // --- Writing.
 
 template <class T, class Backend>
-auto variable<T, Backend>::transact(deadline until) -> std::expected<transaction, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
-  if (change.word() == word_) {
-    ++hits_;
-  } else {
-    SHMARK_RETURN_IF_ERROR(change.verify());
-    SHMARK_RETURN_IF_ERROR(decode(change.bytes(), change.word()));
+auto variable<T, Backend>::begin(deadline until) -> std::expected<transaction, error> {
+  if (!exclusive_) {
+    SHMARK_ASSIGN_OR_RETURN(auto change,
+                            shared_ ? store_.upgrade(*shared_, until) : store_.write(until));
+    shared_.reset();
+    exclusive_.emplace(std::move(change));
   }
-  return transaction(*this, std::move(change));
+  ++transactions_;
+  return transaction(*this);
+}
+
+template <class T, class Backend>
+auto variable<T, Backend>::transact(deadline until) -> std::expected<transaction, error> {
+  const bool is_held = exclusive_.has_value();
+  SHMARK_ASSIGN_OR_RETURN(auto whole, begin(until));
+  if (!is_held) {
+    if (exclusive_->word() != word_) SHMARK_RETURN_IF_ERROR(exclusive_->verify());
+    SHMARK_RETURN_IF_ERROR(refresh(*exclusive_));
+  }
+  return whole;
+}
+
+template <class T, class Backend>
+auto variable<T, Backend>::writable(deadline until) -> std::expected<writing, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto whole, transact(until));
+  return writing(std::move(whole));
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::end_transaction() noexcept {
+  if (--transactions_ != 0) return;
+  // It must not be taken for the value that everybody sees.
+  if (std::exchange(changed_, false)) word_ = no_copy;
+  if (readings_ != 0) {
+    // Back to what is still held. Without it, or with a copy that is nobody's, there is no going
+    // on.
+    auto still = store_.downgrade(*exclusive_);
+    SHMARK_CHECK(still, "a read lock could not be kept at the end of a write lock");
+    shared_.emplace(*std::move(still));
+    SHMARK_CHECK(refresh(*shared_), "a value could not be read again at the end of a write lock");
+  }
+  exclusive_.reset();
+  give_up_forsaken();
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::give_up_forsaken() noexcept {
+  for (const auto number : forsaken_) detail::registry<Backend>::give_up(*home_, number);
+  forsaken_.clear();
 }
 
 template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::write(const T& value, deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
-  transaction whole(*this, std::move(change));  // without decoding what is replaced anyway
+  const bool is_held = exclusive_.has_value();
+  SHMARK_ASSIGN_OR_RETURN(auto whole, begin(until));  // without decoding what is replaced anyway
   T& copy = whole.value();
   SHMARK_RETURN_IF_ERROR(assign([&copy, &value] { copy = value; }));
-  return whole.commit();
+  return is_held ? std::expected<void, error>() : whole.commit();
 }
 
 template <class T, class Backend>
 template <change_of<T> F>
 std::expected<void, error> variable<T, Backend>::update(F&& change, deadline until) {
+  const bool is_held = exclusive_.has_value();
   SHMARK_ASSIGN_OR_RETURN(auto whole, transact(until));
   if constexpr (std::is_void_v<std::invoke_result_t<F, T&>>) {
     std::forward<F>(change)(whole.value());
   } else {
     if (!std::forward<F>(change)(whole.value())) return {};
   }
-  return whole.commit();
+  return is_held ? std::expected<void, error>() : whole.commit();
 }
 
+// --- Publishing.
+
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::transaction::commit() {
-  sink& to = change_->output();
+std::expected<void, error> variable<T, Backend>::commit() {
+  sink& to = exclusive_->output();
   to.clear();
-  detail::reference_scope<Backend> scope(of_->home_, of_->targets_);
-  const auto encoded = codec::encode(of_->copy_, to);
+  detail::reference_scope<Backend> scope(home_, targets_);
+  const auto encoded = codec::encode(copy_, to);
   // A sink that is full says so at commit, which also makes it usable again.
   if (!encoded && !to.failure()) return encoded;
-  if (scope.met().empty() && change_->references().empty()) {
-    SHMARK_RETURN_IF_ERROR(change_->commit());
+  if (scope.met().empty() && exclusive_->references().empty()) {
+    SHMARK_RETURN_IF_ERROR(exclusive_->commit());
   } else {
     SHMARK_RETURN_IF_ERROR(publish(scope.met()));
-    of_->targets_.swap(scope.met());
+    targets_.swap(scope.met());
   }
-  of_->word_ = change_->word();
-  published_ = true;
-  return {};
+  word_ = exclusive_->word();
+  changed_ = false;
+  return verify_ ? read_back() : std::expected<void, error>();
 }
 
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::transaction::publish(
-    const detail::targets<Backend>& now) {
+std::expected<void, error> variable<T, Backend>::read_back() {
+  SHMARK_RETURN_IF_ERROR(exclusive_->verify());
+  return contained("read back", "a variable's value", [&]() -> std::expected<void, error> {
+    detail::reference_scope<Backend> scope(home_, targets_);
+    T again{};
+    return codec::decode(exclusive_->bytes(), again);
+  });
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::publish(const detail::targets<Backend>& now) {
   return contained("publish", "references", [&]() -> std::expected<void, error> {
-    std::vector<std::uint64_t> before = change_->references().copy();
+    std::vector<std::uint64_t> before = exclusive_->references().copy();
     std::ranges::sort(before);
     std::vector<std::uint64_t> after;
-    std::vector<target*> added;
+    std::vector<detail::target<Backend>*> added;
     for (const auto& [number, to] : now) {
       after.push_back(number);
       if (!std::ranges::binary_search(before, number)) added.push_back(to.get());
@@ -202,25 +297,24 @@ std::expected<void, error> variable<T, Backend>::transaction::publish(
     std::ranges::set_difference(before, after, std::back_inserter(dropped));
     forsaken_.reserve(forsaken_.size() + dropped.size());  // nothing may fail once it is published
 
-    SHMARK_ASSIGN_OR_RETURN(auto* registry, of_->registry());
-    SHMARK_ASSIGN_OR_RETURN(const auto hold,
-                            registry->read(deadline::after(detail::registry_patience)));
+    SHMARK_ASSIGN_OR_RETURN(auto* all, registry());
+    SHMARK_ASSIGN_OR_RETURN(const auto hold, all->read(deadline::after(detail::registry_patience)));
     for (const auto* to : added) {
       // Told here, where nobody can remove it any more.
       if (to->is_gone()) {
-        return failure(errc::not_found, "refer to", of_->key_of(to->number()).text(),
+        return failure(errc::not_found, "refer to", key_of(to->number()).text(),
                        because{"it has been removed"});
       }
     }
     for (auto* to : added) to->add_referrer();
-    if (auto done = change_->commit(after); !done) {
+    if (auto done = exclusive_->commit(after); !done) {
       for (const auto* to : added) {
-        static_cast<void>(store_type::drop_referrer(of_->key_of(to->number())));
+        static_cast<void>(store_type::drop_referrer(key_of(to->number())));
       }
       return done;
     }
     for (const auto number : dropped) {
-      const auto left = store_type::drop_referrer(of_->key_of(number));
+      const auto left = store_type::drop_referrer(key_of(number));
       if (left && *left == 0) forsaken_.push_back(number);
     }
     return {};

@@ -201,6 +201,14 @@ class store {
   // The exclusive lock, and the right to write one new value. Errors: as read().
   [[nodiscard]] std::expected<transaction, error> write(deadline until = deadline::never());
 
+  // From reading to writing, with nobody in between; `from` is used up, or, after an error, as it
+  // was. Errors: would_deadlock, if another wants the same, or if the lock cannot do it;
+  // would_block, timed_out, and as write().
+  [[nodiscard]] std::expected<transaction, error> upgrade(snapshot& from, deadline until);
+  // The way back; what `from` has not committed is dropped. Errors: no_space, or would_deadlock if
+  // the lock cannot do it; it is then as it was.
+  [[nodiscard]] std::expected<snapshot, error> downgrade(transaction& from);
+
   // For store_options::company.
   [[nodiscard]] std::uint64_t company() const noexcept {
     if constexpr (requires { Lock::company(lock_state(*block_)); }) {
@@ -309,6 +317,8 @@ class store {
   std::expected<admission, error> acquire(mode how, deadline until);
   // (5). Requires: exclusive.
   std::uint64_t repair() noexcept;
+  // Where to write the next value. Requires: exclusive.
+  place spare_of(std::uint64_t word);
   // Removes a side's data segment, if it has one. Requires: exclusive, and that the side is spare
   // or the store being removed. Can be cut short anywhere and done again.
   static void discard(attachment& shared, std::size_t index) noexcept;
@@ -400,9 +410,7 @@ class store<Segment, Lock>::transaction final : private sink {
   transaction& operator=(transaction&&) = delete;
   ~transaction() {
     // A forked child's copy of it ends nothing: it is its parent who writes.
-    if (writing_ && since_fork_ == fork_depth()) {
-      store_->block_->word.store(word_, std::memory_order_release);
-    }
+    if (since_fork_ == fork_depth()) end_writing();
   }
 
   // The value as it is without this transaction's changes, and its word once committed.
@@ -444,6 +452,11 @@ class store<Segment, Lock>::transaction final : private sink {
   void begin_writing() noexcept {
     writing_ = true;
     store_->block_->word.store(word_ | detail::writing_bit, std::memory_order_release);
+  }
+
+  void end_writing() noexcept {
+    if (!std::exchange(writing_, false)) return;
+    store_->block_->word.store(word_, std::memory_order_release);
   }
 
   void refuse_forked() const noexcept {

@@ -221,14 +221,44 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
   std::uint64_t word = block_->word.load(std::memory_order_acquire);
   if ((word & detail::writing_bit) != 0) word = repair();
   SHMARK_ASSIGN_OR_RETURN(auto now, current(word, "write store"));
-  const std::size_t spare_index = (detail::serial_of(word) + 1) % 2;
-  auto spare = find(*attachment_, spare_index);
-  if (!spare) {
-    // A writer died while it gave it back, or it went by other means; nothing of value was in it.
-    discard(*attachment_, spare_index);
-    spare = buffer_of(*attachment_, spare_index);
+  return transaction(*this, std::move(admitted.lock), std::move(now), word, spare_of(word));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::spare_of(std::uint64_t word) -> place {
+  const std::size_t index = (detail::serial_of(word) + 1) % 2;
+  auto spare = find(*attachment_, index);
+  if (spare) return *std::move(spare);
+  // A writer died while it gave it back, or it went by other means; nothing of value was in it.
+  discard(*attachment_, index);
+  return buffer_of(*attachment_, index);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::upgrade(snapshot& from, deadline until)
+    -> std::expected<transaction, error> {
+  if constexpr (convertible_lock<Lock>) {
+    if (const auto got = lock_.upgrade(until); !got) return about(attachment_->key, got.error());
+    from.lock_.converted(mode::exclusive);
+    return transaction(*this, std::move(from.lock_), std::move(from.what_), from.word_,
+                       spare_of(from.word_));
+  } else {
+    return failure(errc::would_deadlock, "upgrade", attachment_->key.text(),
+                   because{"its lock cannot do it"}, "release it first");
   }
-  return transaction(*this, std::move(admitted.lock), std::move(now), word, *std::move(spare));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::downgrade(transaction& from) -> std::expected<snapshot, error> {
+  if constexpr (convertible_lock<Lock>) {
+    from.end_writing();
+    if (auto done = lock_.downgrade(); !done) return about(attachment_->key, done.error());
+    from.lock_.converted(mode::shared);
+    return snapshot(std::move(from.lock_), std::move(from.current_), from.word_);
+  } else {
+    return failure(errc::would_deadlock, "downgrade", attachment_->key.text(),
+                   because{"its lock cannot do it"}, "release it first");
+  }
 }
 
 template <named_segment Segment, lock Lock>
