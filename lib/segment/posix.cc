@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -21,30 +23,83 @@ namespace {
 using detail::being_made;
 using detail::others_write;
 
+// Where shm_open(3) keeps objects.
+constexpr std::string_view directory = "/dev/shm/";
+
 // Without memory of its own: removal must not fail for want of it.
 class object_name {
  public:
   explicit object_name(const segment_key& key) noexcept {
     const auto text = key.text();
-    std::ranges::copy(text.view(), text_ + 1);
+    std::ranges::copy(text.view(), std::ranges::copy(directory, path_).out);
   }
-  [[nodiscard]] const char* c_str() const noexcept { return text_; }
+  [[nodiscard]] const char* path() const noexcept { return path_; }
+  // As shm_open(3) takes it, with its slash.
+  [[nodiscard]] const char* c_str() const noexcept { return path_ + directory.size() - 1; }
 
  private:
-  char text_[1 + short_text::capacity + 1] = {'/'};
+  char path_[directory.size() + short_text::capacity + 1] = {};
 };
 
-std::expected<descriptor, error> open_object(const segment_key& key, int flags, mode_t mode,
+// The OFD lock of those who have an object mapped; see posix.h.
+struct flock attachment(short type) noexcept {
+  struct flock lock{};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_len = 1;
+  return lock;
+}
+
+std::expected<void, error> mark_attached(int object, const segment_key& key) {
+  const auto mark = attachment(F_RDLCK);
+  if (fcntl(object, F_OFD_SETLK, &mark) == 0) return {};
+  return system_failure(errno, "mark segment as attached", key.text());
+}
+
+std::expected<descriptor, error> open_object(const segment_key& key, int access,
                                              const char* attempted) {
   if (!key.valid()) return failure(errc::invalid, attempted, key.space);
-  // Before there is anything: an object that is refused only afterwards would stay.
-  if ((mode & others_write) != 0) {
-    return failure(errc::denied, attempted, key.text(), because{"other users could write to it"},
-                   "use a mode such as 0600");
-  }
-  descriptor opened(shm_open(object_name(key).c_str(), flags, mode));
+  descriptor opened(shm_open(object_name(key).c_str(), access | O_CLOEXEC, 0));
   if (!opened) return system_failure(errno, attempted, key.text());
   return opened;
+}
+
+// An object that exists already, with its mode, gets a name.
+std::expected<void, error> name_object(int object, const segment_key& key) {
+  char unnamed[32];
+  std::snprintf(unnamed, sizeof unnamed, "/proc/self/fd/%d", object);
+  if (linkat(AT_FDCWD, unnamed, AT_FDCWD, object_name(key).path(), AT_SYMLINK_FOLLOW) == 0) {
+    return {};
+  }
+  if (errno != ENOENT) return system_failure(errno, "create segment", key.text());
+  return std::unexpected(
+      error{errc::system, ENOENT, "create segment", key.text(), "mount /proc, which it needs"});
+}
+
+// An empty one, which has its mode and its mark before it has its name.
+std::expected<descriptor, error> make_object(const segment_key& key, mode_t mode) {
+  if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
+  // Before there is anything: an object that is refused only afterwards would stay.
+  if ((mode & others_write) != 0) {
+    return failure(errc::denied, "create segment", key.text(),
+                   because{"other users could write to it"}, "use a mode such as 0600");
+  }
+  descriptor made(open(directory.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
+  if (!made) return system_failure(errno, "create segment", key.text());
+  SHMARK_RETURN_IF_ERROR(mark_attached(made.number(), key));
+  SHMARK_RETURN_IF_ERROR(name_object(made.number(), key));
+  return made;
+}
+
+// Without O_CREAT on what is there, which the system refuses when that is another user's
+// (fs.protected_regular in proc_sys_fs(5)), before anybody could say why.
+std::expected<descriptor, error> open_or_make_object(const segment_key& key, mode_t mode) {
+  for (;;) {
+    auto opened = open_object(key, O_RDWR, "open or create segment");
+    if (opened || opened.error().code != errc::not_found) return opened;
+    auto made = make_object(key, mode);
+    if (made || made.error().code != errc::exists) return made;
+  }
 }
 
 // tmpfs reserves the pages, so that a full /dev/shm shows here and not as SIGBUS at a later store.
@@ -102,21 +157,6 @@ class object_lock {
   int object_;
 };
 
-// The OFD lock of those who have an object mapped; see posix.h.
-struct flock attachment(short type) noexcept {
-  struct flock lock{};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_len = 1;
-  return lock;
-}
-
-std::expected<void, error> mark_attached(int object, const segment_key& key) {
-  const auto mark = attachment(F_RDLCK);
-  if (fcntl(object, F_OFD_SETLK, &mark) == 0) return {};
-  return system_failure(errno, "mark segment as attached", key.text());
-}
-
 }  // namespace
 
 std::expected<posix_segment, error> posix_segment::map(int object, const segment_key& key) {
@@ -130,8 +170,7 @@ std::expected<posix_segment, error> posix_segment::map(int object, const segment
 
 std::expected<posix_segment, error> posix_segment::create(const segment_key& key, std::size_t size,
                                                           mode_t mode) {
-  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
-                                                         mode, "create segment"));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, make_object(key, mode));
   auto made = [&]() -> std::expected<posix_segment, error> {
     SHMARK_RETURN_IF_ERROR(allocate(object.number(), size, key));
     return map(object.number(), key);
@@ -141,8 +180,7 @@ std::expected<posix_segment, error> posix_segment::create(const segment_key& key
 }
 
 std::expected<posix_segment, error> posix_segment::attach(const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const auto object,
-                          open_object(key, O_RDWR | O_CLOEXEC, 0, "attach segment"));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR, "attach segment"));
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
   if (!finished(status)) return failure(errc::not_found, "attach segment", key.text());
   return map(object.number(), key);
@@ -158,8 +196,7 @@ std::expected<posix_segment, error> posix_segment::open_or_create_growing(
     const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
     const segment_initializer& init) {
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR | O_CREAT | O_CLOEXEC, mode,
-                                                           "open or create segment"));
+    SHMARK_ASSIGN_OR_RETURN(const auto object, open_or_make_object(key, mode));
     SHMARK_RETURN_IF_ERROR(status_of(object.number(), key));  // before waiting for a stranger
     SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key));
     SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
@@ -202,11 +239,15 @@ std::expected<void, error> posix_segment::remove(const segment_key& key) {
 
 std::expected<bool, error> posix_segment::is_attached(const segment_key& key) {
   constexpr const char* attempted = "see who has attached segment";
-  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDONLY | O_CLOEXEC, 0, attempted));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDONLY, attempted));
   auto wanted = attachment(F_WRLCK);
   if (fcntl(object.number(), F_OFD_GETLK, &wanted) != 0) {
     return system_failure(errno, attempted, key.text());
   }
+  // Asked after: nobody has what was removed and let go in between.
+  struct stat status;
+  if (fstat(object.number(), &status) != 0) return system_failure(errno, attempted, key.text());
+  if (status.st_nlink == 0) return failure(errc::not_found, attempted, key.text());
   return wanted.l_type != F_UNLCK;
 }
 
@@ -218,7 +259,7 @@ std::expected<void, error> posix_segment::check_name(int object, const char* att
 
 std::expected<void, error> posix_segment::unlink() const {
   constexpr const char* attempted = "remove segment";
-  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR | O_CLOEXEC, 0, attempted));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR, attempted));
   // Other handles, and those who fill an object, unlink it under its lock only. remove() takes a
   // name at its word and asks nobody: whoever mixes it with this can lose a newer object.
   SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key_));
@@ -228,7 +269,7 @@ std::expected<void, error> posix_segment::unlink() const {
 
 std::expected<void, error> posix_segment::reserve(std::size_t size) const {
   constexpr const char* attempted = "grow segment";
-  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR | O_CLOEXEC, 0, attempted));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR, attempted));
   SHMARK_RETURN_IF_ERROR(check_name(object.number(), attempted));
   return allocate(object.number(), std::min(size, bytes().size()), key_);
 }

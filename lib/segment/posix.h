@@ -13,6 +13,9 @@
 //                       forked children too. is_attached() asks, through a description of its own,
 //                       whether a write lock would be granted, and places none.
 //
+// An object is made without a name, and named when it has its mode and its lock. That goes through
+// /proc (see open(2), O_TMPFILE).
+//
 // A child that another thread forks amid an attach() inherits the descriptor, and counts as having
 // the object mapped until it execs or ends.
 //

@@ -88,9 +88,10 @@ concept named_segment =
       { S::remove(key) } -> std::same_as<std::expected<void, error>>;
       // Whether any process has what is there by that name mapped now, this process and children
       // forked with the mapping included: as the kernel counts, which nobody needs to be told about
-      // the dead. Maps nothing, waits for nobody, and needs the permission to read only. One that
-      // create() is making is there for an instant before it counts as mapped, so whoever removes
-      // what nobody has mapped excludes makers by other means (a lock). Errors: not_found, denied.
+      // the dead. Maps nothing, waits for nobody, and needs the permission to read only. A System V
+      // segment is there for an instant before its maker has it mapped, and so is any segment that
+      // somebody is about to attach: whoever removes what nobody has mapped excludes both by other
+      // means (a lock). Errors: not_found, denied.
       { S::is_attached(key) } -> std::same_as<std::expected<bool, error>>;
     };
 

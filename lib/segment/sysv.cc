@@ -42,6 +42,9 @@ std::expected<shmid_ds, error> status_of(int id, const segment_key& key, const c
   return status;
 }
 
+// Removed, and mapped by somebody.
+bool is_removed(const shmid_ds& status) noexcept { return (status.shm_perm.mode & SHM_DEST) != 0; }
+
 // Whether the process that made the segment is gone: it has ended, or its number belongs to one who
 // started after the segment was made. (Both times have whole seconds, so a number used again within
 // the same second looks alive; whoever waits for it has a deadline.)
@@ -76,9 +79,7 @@ std::expected<void, error> set_mode(int id, mode_t mode, const segment_key& key)
 
 std::expected<void, error> remove_id(int id, const segment_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "remove segment"));
-  if ((status.shm_perm.mode & SHM_DEST) != 0) {  // removed, and mapped by somebody
-    return failure(errc::not_found, "remove segment", key.text());
-  }
+  if (is_removed(status)) return failure(errc::not_found, "remove segment", key.text());
   if (shmctl(id, IPC_RMID, nullptr) != 0) return id_failure(errno, "remove segment", key);
   return {};
 }
@@ -177,6 +178,7 @@ std::expected<bool, error> sysv_segment::is_attached(const segment_key& key) {
   constexpr const char* attempted = "see who has attached segment";
   SHMARK_ASSIGN_OR_RETURN(const int id, find(key, attempted));
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, attempted));
+  if (is_removed(status)) return failure(errc::not_found, attempted, key.text());
   return status.shm_nattch != 0;
 }
 

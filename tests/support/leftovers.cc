@@ -219,3 +219,13 @@ int shm_open(const char* name, int flags, mode_t mode) {
   if (object >= 0 && (flags & O_CREAT) != 0) shmark::support::note_object(name);
   return object;
 }
+
+int linkat(int old_in, const char* old_path, int new_in, const char* new_path, int flags) noexcept {
+  const auto done =
+      static_cast<int>(syscall(SYS_linkat, old_in, old_path, new_in, new_path, flags));
+  constexpr std::string_view directory = "/dev/shm/";
+  if (done == 0 && std::string_view(new_path).starts_with(directory)) {
+    shmark::support::note_object(new_path + directory.size());
+  }
+  return done;
+}

@@ -6,10 +6,11 @@
 //
 // Looked for, and how other programs' things are told from this one's (tests run side by side):
 //   objects in /dev/shm  names that contain program_space(), and those this program or a child it
-//                        forked made by shm_open
-//   SysV segments and semaphores   those that this program or a forked child made: shmget and
-//                        semget are defined here, in front of libc's, and take notes
+//                        forked made by shm_open, or gave their name to by linkat
+//   SysV segments and semaphores   those that this program or a forked child made
 //   child processes, descriptors   of this process
+// To know what was made, shm_open, linkat, shmget and semget are defined here, in front of libc's,
+// and take notes.
 // Programs that a test executes are seen by the names in program_space() only.
 #pragma once
 

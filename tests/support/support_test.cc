@@ -181,12 +181,16 @@ TEST(Leftovers, NameWhatAChildMadeAndDidNotRemove) {
               for (const auto& name : {"/shmark." + ours, other}) {
                 EXPECT_GE(shm_open(name.c_str(), O_RDWR | O_CREAT, 0600), 0);
               }
+              EXPECT_EQ(linkat(AT_FDCWD, ("/dev/shm" + other).c_str(), AT_FDCWD,
+                               ("/dev/shm" + other + "-too").c_str(), 0),
+                        0);
             }).wait(),
             exited(0));
   EXPECT_THAT(before.find(),
-              AllOf(SizeIs(4), Contains(HasSubstr("segment")), Contains(HasSubstr("semaphore")),
+              AllOf(SizeIs(5), Contains(HasSubstr("segment")), Contains(HasSubstr("semaphore")),
                     Contains("shared memory object /dev/shm/shmark." + ours),
-                    Contains("shared memory object /dev/shm" + other)));
+                    Contains("shared memory object /dev/shm" + other),
+                    Contains("shared memory object /dev/shm" + other + "-too")));
   before.remove();
   EXPECT_THAT(before.find(), IsEmpty());
 }

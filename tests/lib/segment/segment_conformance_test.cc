@@ -464,6 +464,23 @@ TEST(PosixSegment, IsAnObjectOfThatNameWithThatModeAndTheUmask) {
   EXPECT_EQ(status.st_size, 5000);
 }
 
+TEST(PosixSegment, IsNeverThereWithoutBeingAttachedToItsMaker) {
+  const own_key<posix_segment> key;
+  steps step;
+  auto maker = child::start([&] {
+    while (step.now() == 0) {
+      const auto made = posix_segment::create(key, 4096, owner_only);
+      EXPECT_EQ(outcome(posix_segment::remove(key)), "ok");
+    }
+  });
+  for (int i = 0; i < 10'000; ++i) {
+    const auto answer = attached<posix_segment>(key);
+    EXPECT_TRUE(answer == "yes" || answer == "not_found") << answer;
+  }
+  step.reach(1);
+  EXPECT_EQ(maker.wait(), exited(0));
+}
+
 TEST(PosixSegment, HasItsMemoryFromTheBeginning) {
   const own_key<posix_segment> key;
   constexpr std::size_t size = 1 << 20;
