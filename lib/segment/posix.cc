@@ -21,7 +21,6 @@ namespace shmark {
 namespace {
 
 using detail::being_made;
-using detail::others_write;
 
 // Where shm_open(3) keeps objects.
 constexpr std::string_view directory = "/dev/shm/";
@@ -59,9 +58,15 @@ std::expected<void, error> mark_attached(int object, const segment_key& key) {
 std::expected<descriptor, error> open_object(const segment_key& key, int access,
                                              const char* attempted) {
   if (!key.valid()) return failure(errc::invalid, attempted, key.space);
-  descriptor opened(shm_open(object_name(key).c_str(), access | O_CLOEXEC, 0));
-  if (!opened) return system_failure(errno, attempted, key.text());
-  return opened;
+  const object_name name(key);
+  descriptor opened(shm_open(name.c_str(), access | O_CLOEXEC, 0));
+  if (opened) return opened;
+  auto refusal = system_error(errno, attempted, key.text());
+  struct stat status;
+  if (refusal.code == errc::denied && lstat(name.path(), &status) == 0) {
+    refusal.why = detail::it_belongs_to(status.st_uid, status.st_mode).why;
+  }
+  return std::unexpected(refusal);
 }
 
 // An object that exists already, with its mode, gets a name.
@@ -76,28 +81,30 @@ std::expected<void, error> name_object(int object, const segment_key& key) {
       error{errc::system, ENOENT, "create segment", key.text(), "mount /proc, which it needs"});
 }
 
-// An empty one, which has its mode and its mark before it has its name.
-std::expected<descriptor, error> make_object(const segment_key& key, mode_t mode) {
+// An empty one, which has its mode and its mark, and is locked (see object_lock), before it has its
+// name: another user who came first could not finish it.
+std::expected<descriptor, error> make_object(const segment_key& key, mode_t mode, owners whose) {
   if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
-  // Before there is anything: an object that is refused only afterwards would stay.
-  if ((mode & others_write) != 0) {
-    return failure(errc::denied, "create segment", key.text(),
-                   because{"other users could write to it"}, "use a mode such as 0600");
-  }
   descriptor made(open(directory.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
   if (!made) return system_failure(errno, "create segment", key.text());
+  // Again: open(2) has heeded the umask.
+  if (whose == owners::any && fchmod(made.number(), mode) != 0) {
+    return system_failure(errno, "create segment", key.text());
+  }
   SHMARK_RETURN_IF_ERROR(mark_attached(made.number(), key));
+  if (flock(made.number(), LOCK_EX) != 0) return system_failure(errno, "lock segment", key.text());
   SHMARK_RETURN_IF_ERROR(name_object(made.number(), key));
   return made;
 }
 
 // Without O_CREAT on what is there, which the system refuses when that is another user's
 // (fs.protected_regular in proc_sys_fs(5)), before anybody could say why.
-std::expected<descriptor, error> open_or_make_object(const segment_key& key, mode_t mode) {
+std::expected<descriptor, error> open_or_make_object(const segment_key& key, mode_t mode,
+                                                     owners whose) {
   for (;;) {
     auto opened = open_object(key, O_RDWR, "open or create segment");
     if (opened || opened.error().code != errc::not_found) return opened;
-    auto made = make_object(key, mode);
+    auto made = make_object(key, mode, whose);
     if (made || made.error().code != errc::exists) return made;
   }
 }
@@ -112,32 +119,20 @@ std::expected<void, error> allocate(int object, std::size_t size, const segment_
   return {};
 }
 
-std::expected<void, error> refuse_others(const struct stat& status, const segment_key& key) {
-  if (status.st_uid != geteuid()) {
-    return failure(errc::denied, "attach segment", key.text(),
-                   because{"it belongs to another user"});
-  }
-  if ((status.st_mode & others_write) != 0) {
-    return failure(errc::denied, "attach segment", key.text(),
-                   because{"other users can write to it"}, "chmod it to 0600");
-  }
-  return {};
-}
-
 // An object has size 0 before it is marked as being made.
 bool finished(const struct stat& status) {
   return status.st_size != 0 && (status.st_mode & being_made) == 0;
 }
 
-std::expected<struct stat, error> status_of(int object, const segment_key& key) {
+std::expected<struct stat, error> status_of(int object, const segment_key& key, owners whose) {
   struct stat status;
   if (fstat(object, &status) != 0) return system_failure(errno, "attach segment", key.text());
-  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));
+  SHMARK_RETURN_IF_ERROR(detail::check_owner(status.st_uid, status.st_mode, whose, key));
   return status;
 }
 
-// Holds flock(2) on an object. Unlocks explicitly: a mapping keeps the open file, and with it the
-// lock, beyond the descriptor's end.
+// Holds flock(2) on an object; acquiring it again by the same descriptor is nothing. Unlocks
+// explicitly: a mapping keeps the open file, and with it the lock, beyond the descriptor's end.
 class object_lock {
  public:
   static std::expected<object_lock, error> acquire(int object, const segment_key& key) {
@@ -159,8 +154,9 @@ class object_lock {
 
 }  // namespace
 
-std::expected<posix_segment, error> posix_segment::map(int object, const segment_key& key) {
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
+std::expected<posix_segment, error> posix_segment::map(int object, const segment_key& key,
+                                                       owners whose) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key, whose));
   SHMARK_RETURN_IF_ERROR(mark_attached(object, key));
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
@@ -169,40 +165,45 @@ std::expected<posix_segment, error> posix_segment::map(int object, const segment
 }
 
 std::expected<posix_segment, error> posix_segment::create(const segment_key& key, std::size_t size,
-                                                          mode_t mode) {
-  SHMARK_ASSIGN_OR_RETURN(const auto object, make_object(key, mode));
+                                                          mode_t mode, owners whose) {
+  SHMARK_RETURN_IF_ERROR(detail::check_mode(mode, whose, key));
+  SHMARK_ASSIGN_OR_RETURN(const auto object, make_object(key, mode, whose));
+  SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key));
   auto made = [&]() -> std::expected<posix_segment, error> {
     SHMARK_RETURN_IF_ERROR(allocate(object.number(), size, key));
-    return map(object.number(), key);
+    return map(object.number(), key, whose);
   }();
   if (!made) shm_unlink(object_name(key).c_str());
   return made;
 }
 
-std::expected<posix_segment, error> posix_segment::attach(const segment_key& key) {
+std::expected<posix_segment, error> posix_segment::attach(const segment_key& key, owners whose) {
   SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key, O_RDWR, "attach segment"));
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key, whose));
   if (!finished(status)) return failure(errc::not_found, "attach segment", key.text());
-  return map(object.number(), key);
+  return map(object.number(), key, whose);
 }
 
 std::expected<posix_segment, error> posix_segment::open_or_create(const segment_key& key,
                                                                   std::size_t size, mode_t mode,
-                                                                  const segment_initializer& init) {
-  return open_or_create_growing(key, size, size, mode, init);
+                                                                  const segment_initializer& init,
+                                                                  owners whose) {
+  return open_or_create_growing(key, size, size, mode, init, whose);
 }
 
 std::expected<posix_segment, error> posix_segment::open_or_create_growing(
     const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
-    const segment_initializer& init) {
+    const segment_initializer& init, owners whose) {
+  SHMARK_RETURN_IF_ERROR(detail::check_mode(mode, whose, key));
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(const auto object, open_or_make_object(key, mode));
-    SHMARK_RETURN_IF_ERROR(status_of(object.number(), key));  // before waiting for a stranger
+    SHMARK_ASSIGN_OR_RETURN(const auto object, open_or_make_object(key, mode, whose));
+    // Before waiting for a stranger.
+    SHMARK_RETURN_IF_ERROR(status_of(object.number(), key, whose));
     SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key));
-    SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key));
+    SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object.number(), key, whose));
     if (status.st_nlink == 0) continue;  // removed while we waited: it is not the one any more
-    if (finished(status)) return map(object.number(), key);
-    auto made = fill(object.number(), key, size, reserved, init);
+    if (finished(status)) return map(object.number(), key, whose);
+    auto made = fill(object.number(), key, size, reserved, mode, init, whose);
     if (!made) shm_unlink(object_name(key).c_str());
     return made;
   }
@@ -210,18 +211,25 @@ std::expected<posix_segment, error> posix_segment::open_or_create_growing(
 
 std::expected<posix_segment, error> posix_segment::fill(int object, const segment_key& key,
                                                         std::size_t size, std::size_t reserved,
-                                                        const segment_initializer& init) {
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key));
-  const mode_t mode = status.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
-  // A maker that died may have left a part of it: begin with an empty one.
-  if (fchmod(object, mode | being_made) != 0 || ftruncate(object, 0) != 0) {
+                                                        mode_t mode,
+                                                        const segment_initializer& init,
+                                                        owners whose) {
+  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key, whose));
+  // Its maker may have died, and another one have asked for another mode.
+  if (whose == owners::own) mode = status.st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+  if (fchmod(object, mode | being_made) != 0) {
+    if (errno == EPERM) return detail::left_unfinished(status.st_uid, key);
+    return system_failure(errno, "create segment", key.text());
+  }
+  // He may have left a part of it: begin with an empty one.
+  if (ftruncate(object, 0) != 0) {
     return system_failure(errno, "create segment", key.text());
   }
   SHMARK_RETURN_IF_ERROR(allocate(object, reserved, key));
   if (reserved < size && ftruncate(object, static_cast<off_t>(size)) != 0) {
     return system_failure(errno, "create segment", key.text());
   }
-  SHMARK_ASSIGN_OR_RETURN(auto made, map(object, key));
+  SHMARK_ASSIGN_OR_RETURN(auto made, map(object, key, whose));
   SHMARK_RETURN_IF_ERROR(init(made.bytes()));
   if (fchmod(object, mode & ~being_made) != 0) {
     return system_failure(errno, "create segment", key.text());
@@ -252,7 +260,8 @@ std::expected<bool, error> posix_segment::is_attached(const segment_key& key) {
 }
 
 std::expected<void, error> posix_segment::check_name(int object, const char* attempted) const {
-  SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(object, key_));
+  struct stat status;
+  if (fstat(object, &status) != 0) return system_failure(errno, attempted, key_.text());
   if (status.st_ino == inode_ && status.st_nlink != 0) return {};
   return failure(errc::not_found, attempted, key_.text());
 }
@@ -260,6 +269,7 @@ std::expected<void, error> posix_segment::check_name(int object, const char* att
 std::expected<void, error> posix_segment::unlink() const {
   constexpr const char* attempted = "remove segment";
   SHMARK_ASSIGN_OR_RETURN(const auto object, open_object(key_, O_RDWR, attempted));
+  SHMARK_RETURN_IF_ERROR(check_name(object.number(), attempted));  // before waiting for a stranger
   // Other handles, and those who fill an object, unlink it under its lock only. remove() takes a
   // name at its word and asks nobody: whoever mixes it with this can lose a newer object.
   SHMARK_ASSIGN_OR_RETURN(const auto locked, object_lock::acquire(object.number(), key_));
@@ -277,7 +287,7 @@ std::expected<void, error> posix_segment::reserve(std::size_t size) const {
 std::vector<std::string> posix_segment::names(std::string_view prefix) {
   std::vector<std::string> found;
   std::error_code ignored;  // no /dev/shm: no objects
-  std::filesystem::directory_iterator at("/dev/shm", ignored);
+  std::filesystem::directory_iterator at(directory, ignored);
   for (; at != std::filesystem::directory_iterator(); at.increment(ignored)) {
     auto name = at->path().filename().string();
     if (name.starts_with(prefix)) found.push_back(std::move(name));

@@ -13,8 +13,8 @@
 //                       forked children too. is_attached() asks, through a description of its own,
 //                       whether a write lock would be granted, and places none.
 //
-// An object is made without a name, and named when it has its mode and its lock. That goes through
-// /proc (see open(2), O_TMPFILE).
+// An object is made without a name, and named when it has its mode and both locks. That goes
+// through /proc (see open(2), O_TMPFILE).
 //
 // A child that another thread forks amid an attach() inherits the descriptor, and counts as having
 // the object mapped until it execs or ends.
@@ -42,10 +42,13 @@ class posix_segment {
   static constexpr segment_traits can{.named = true};
 
   [[nodiscard]] static std::expected<posix_segment, error> create(const segment_key& key,
-                                                                  std::size_t size, mode_t mode);
-  [[nodiscard]] static std::expected<posix_segment, error> attach(const segment_key& key);
+                                                                  std::size_t size, mode_t mode,
+                                                                  owners whose = owners::own);
+  [[nodiscard]] static std::expected<posix_segment, error> attach(const segment_key& key,
+                                                                  owners whose = owners::own);
   [[nodiscard]] static std::expected<posix_segment, error> open_or_create(
-      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
+      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init,
+      owners whose = owners::own);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
   [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
@@ -54,7 +57,7 @@ class posix_segment {
   // more, somebody calls reserve().
   [[nodiscard]] static std::expected<posix_segment, error> open_or_create_growing(
       const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
-      const segment_initializer& init);
+      const segment_initializer& init, owners whose = owners::own);
   // Sees to it that the first `size` bytes have memory. Errors: no_space; not_found, if the segment
   // has been removed.
   [[nodiscard]] std::expected<void, error> reserve(std::size_t size) const;
@@ -68,10 +71,11 @@ class posix_segment {
  private:
   posix_segment(mapping mapped, const segment_key& key, ino_t inode) noexcept
       : mapped_(std::move(mapped)), key_(key), inode_(inode) {}
-  static std::expected<posix_segment, error> map(int object, const segment_key& key);
+  static std::expected<posix_segment, error> map(int object, const segment_key& key, owners whose);
   static std::expected<posix_segment, error> fill(int object, const segment_key& key,
                                                   std::size_t size, std::size_t reserved,
-                                                  const segment_initializer& init);
+                                                  mode_t mode, const segment_initializer& init,
+                                                  owners whose);
   // Whether an object opened by this segment's name is still this segment. Errors: not_found.
   [[nodiscard]] std::expected<void, error> check_name(int object, const char* attempted) const;
 

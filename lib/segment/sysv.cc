@@ -17,7 +17,6 @@ namespace shmark {
 namespace {
 
 using detail::being_made;
-using detail::others_write;
 
 // Folded to the 31 bits of a key.
 key_t well_known_key(std::string_view space) noexcept {
@@ -84,35 +83,32 @@ std::expected<void, error> remove_id(int id, const segment_key& key) {
   return {};
 }
 
-std::expected<void, error> refuse_others(const shmid_ds& status, const segment_key& key) {
-  if (status.shm_perm.uid != geteuid()) {
-    return failure(errc::denied, "attach segment", key.text(),
-                   because{"it belongs to another user"});
-  }
-  if ((status.shm_perm.mode & others_write) != 0) {
-    return failure(errc::denied, "attach segment", key.text(),
-                   because{"other users can write to it"});
+std::expected<void, error> check_owner(const shmid_ds& status, const segment_key& key,
+                                       owners whose) {
+  return detail::check_owner(status.shm_perm.uid, status.shm_perm.mode, whose, key);
+}
+
+// By its id, so that never another segment goes that took the key since. Errors: denied.
+std::expected<void, error> clear_away_if_abandoned(const segment_key& key, owners whose) {
+  constexpr const char* attempted = "clear away segment";
+  const auto id = find(key, attempted);
+  if (!id) return {};
+  const auto status = status_of(*id, key, attempted);
+  if (!status || !check_owner(*status, key, whose) || !maker_is_gone(*status)) return {};
+  // Only now does the mark mean anything: until its end the maker may have finished.
+  const auto at_last = status_of(*id, key, attempted);
+  if (!at_last || (at_last->shm_perm.mode & being_made) == 0) return {};
+  if (shmctl(*id, IPC_RMID, nullptr) != 0 && errno == EPERM) {
+    return detail::left_unfinished(at_last->shm_perm.uid, key);
   }
   return {};
 }
 
-// By its id, so that never another segment goes that took the key since.
-void clear_away_if_abandoned(const segment_key& key) {
-  constexpr const char* attempted = "clear away segment";
-  const auto id = find(key, attempted);
-  if (!id) return;
-  const auto status = status_of(*id, key, attempted);
-  if (!status || !refuse_others(*status, key) || !maker_is_gone(*status)) return;
-  // Only now does the mark mean anything: until its end the maker may have finished.
-  const auto at_last = status_of(*id, key, attempted);
-  if (at_last && (at_last->shm_perm.mode & being_made) != 0) shmctl(*id, IPC_RMID, nullptr);
-}
-
 }  // namespace
 
-std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key) {
+std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key, owners whose) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "attach segment"));
-  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));
+  SHMARK_RETURN_IF_ERROR(check_owner(status, key, whose));
   void* address = shmat(id, nullptr, 0);
   if (address == reinterpret_cast<void*>(-1)) return id_failure(errno, "attach segment", key);
   const auto detach = [](void* mapped, std::size_t) noexcept { shmdt(mapped); };
@@ -120,37 +116,39 @@ std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& 
 }
 
 std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, std::size_t size,
-                                                        mode_t mode) {
+                                                        mode_t mode, owners whose) {
+  SHMARK_RETURN_IF_ERROR(detail::check_mode(mode, whose, key));
   if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
   const int id = shmget(system_key(key), size, IPC_CREAT | IPC_EXCL | static_cast<int>(mode));
   if (id < 0) return system_failure(errno, "create segment", key.text());
-  auto made = map(id, key);
+  auto made = map(id, key, whose);
   if (!made) shmctl(id, IPC_RMID, nullptr);
   return made;
 }
 
-std::expected<sysv_segment, error> sysv_segment::attach(const segment_key& key) {
+std::expected<sysv_segment, error> sysv_segment::attach(const segment_key& key, owners whose) {
   SHMARK_ASSIGN_OR_RETURN(const int id, find(key, "attach segment"));
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "attach segment"));
-  SHMARK_RETURN_IF_ERROR(refuse_others(status, key));  // a stranger's mode may look like our mark
+  SHMARK_RETURN_IF_ERROR(check_owner(status, key, whose));  // its mode may look like our mark
   if ((status.shm_perm.mode & being_made) != 0) {
     return failure(errc::not_found, "attach segment", key.text());
   }
-  return map(id, key);
+  return map(id, key, whose);
 }
 
 std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_key& key,
                                                                 std::size_t size, mode_t mode,
-                                                                const segment_initializer& init) {
+                                                                const segment_initializer& init,
+                                                                owners whose) {
   constexpr auto patience = std::chrono::seconds(10);
   const auto give_up = deadline::after(patience);
   for (;;) {
-    auto made = create(key, size, mode | being_made);
+    auto made = create(key, size, mode | being_made, whose);
     if (made) return fill(*std::move(made), mode, init);
     if (made.error().code != errc::exists) return made;
-    auto attached = attach(key);
+    auto attached = attach(key, whose);
     if (attached || attached.error().code != errc::not_found) return attached;
-    clear_away_if_abandoned(key);
+    SHMARK_RETURN_IF_ERROR(clear_away_if_abandoned(key, whose));
     if (give_up.passed()) {
       return failure(errc::timed_out, "wait for the maker of segment", key.text(),
                      "see who made it (ipcs -m -p), and remove it (ipcrm)");

@@ -29,10 +29,13 @@ class sysv_segment {
   static constexpr segment_traits can{.named = true};
 
   [[nodiscard]] static std::expected<sysv_segment, error> create(const segment_key& key,
-                                                                 std::size_t size, mode_t mode);
-  [[nodiscard]] static std::expected<sysv_segment, error> attach(const segment_key& key);
+                                                                 std::size_t size, mode_t mode,
+                                                                 owners whose = owners::own);
+  [[nodiscard]] static std::expected<sysv_segment, error> attach(const segment_key& key,
+                                                                 owners whose = owners::own);
   [[nodiscard]] static std::expected<sysv_segment, error> open_or_create(
-      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init);
+      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init,
+      owners whose = owners::own);
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
   [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
@@ -42,7 +45,7 @@ class sysv_segment {
  private:
   sysv_segment(mapping mapped, const segment_key& key, int id) noexcept
       : mapped_(std::move(mapped)), key_(key), id_(id) {}
-  static std::expected<sysv_segment, error> map(int id, const segment_key& key);
+  static std::expected<sysv_segment, error> map(int id, const segment_key& key, owners whose);
   static std::expected<sysv_segment, error> fill(sysv_segment made, mode_t mode,
                                                  const segment_initializer& init);
 

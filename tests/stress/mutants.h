@@ -110,16 +110,18 @@ static_assert(lock<eternal_lock>);
 class leaking_segment : public posix_segment {
  public:
   static std::expected<leaking_segment, error> create(const segment_key& key, std::size_t size,
-                                                      mode_t mode) {
-    return as_leaking(key, posix_segment::create(key, size, mode));
+                                                      mode_t mode, owners whose = owners::own) {
+    return as_leaking(key, posix_segment::create(key, size, mode, whose));
   }
-  static std::expected<leaking_segment, error> attach(const segment_key& key) {
-    return as_leaking(key, posix_segment::attach(key));
+  static std::expected<leaking_segment, error> attach(const segment_key& key,
+                                                      owners whose = owners::own) {
+    return as_leaking(key, posix_segment::attach(key, whose));
   }
   static std::expected<leaking_segment, error> open_or_create(const segment_key& key,
                                                               std::size_t size, mode_t mode,
-                                                              const segment_initializer& init) {
-    return as_leaking(key, posix_segment::open_or_create(key, size, mode, init));
+                                                              const segment_initializer& init,
+                                                              owners whose = owners::own) {
+    return as_leaking(key, posix_segment::open_or_create(key, size, mode, init, whose));
   }
   [[nodiscard]] std::expected<void, error> unlink() const {
     if (number_ != 0 && number_ % 3 == 0) return {};

@@ -89,24 +89,28 @@ class mortal_segment {
   static constexpr segment_traits can = S::can;
 
   [[nodiscard]] static std::expected<mortal_segment, error> create(const segment_key& key,
-                                                                   std::size_t size, mode_t mode) {
+                                                                   std::size_t size, mode_t mode,
+                                                                   owners whose = owners::own) {
     mortal::step();
     if (size > mortal::largest) return failure(errc::no_space, "create segment", key.text());
-    return wrapped(S::create(key, size, mode));
+    return wrapped(S::create(key, size, mode, whose));
   }
-  [[nodiscard]] static std::expected<mortal_segment, error> attach(const segment_key& key) {
+  [[nodiscard]] static std::expected<mortal_segment, error> attach(const segment_key& key,
+                                                                   owners whose = owners::own) {
     mortal::step();
-    return wrapped(S::attach(key));
+    return wrapped(S::attach(key, whose));
   }
   [[nodiscard]] static std::expected<mortal_segment, error> open_or_create(
-      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init) {
+      const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init,
+      owners whose = owners::own) {
     mortal::step();
-    return wrapped(S::open_or_create(key, size, mode, [&init](std::span<std::byte> fresh) {
+    const auto stepping = [&init](std::span<std::byte> fresh) {
       mortal::step();
       auto done = init(fresh);
       mortal::step();
       return done;
-    }));
+    };
+    return wrapped(S::open_or_create(key, size, mode, stepping, whose));
   }
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key) {
     mortal::step();
