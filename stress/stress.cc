@@ -8,12 +8,19 @@
 
 #include "lib/crew/crew.h"
 #include "lib/measure/figures.h"
+#include "stress/scenario/references.h"
 #include "stress/scenario/transfer.h"
 
 namespace shmark::stress {
 namespace {
 
 constexpr std::array known{
+    scenario{"references",
+             "store, copy, chain and drop references between variables, and collect garbage; "
+             "SIGKILL at random moments",
+             [](const options& chosen, const progress_callback& tell, const run& in) {
+               return run_references<>(chosen, tell, in);
+             }},
     scenario{"transfer",
              "move money between the entries of a shared map in transactions; SIGKILL at random "
              "moments",
@@ -111,9 +118,9 @@ std::string summary(const options& chosen, const outcome& done) {
   line("recoveries after a dead writer", seen.recoveries);
   line("operations", seen.operations());
   line("  that overlapped with another's", seen.overlapped);
-  line("transfers", seen.transfers);
+  line("changes", seen.changes);
   line("reads", seen.reads);
-  line("lost transfers", seen.lost);
+  line("lost changes", seen.lost);
   line("torn values", seen.torn);
   line("stuck workers", seen.stuck);
   line("workers that ended by themselves", seen.died);
@@ -144,7 +151,7 @@ result::entry to_entry(const options& chosen, const outcome& done) {
                                        .command = command_of(chosen),
                                        .findings = done.findings}};
   entry.counters = {{"operations", number(seen.operations())},
-                    {"transfers", number(seen.transfers)},
+                    {"changes", number(seen.changes)},
                     {"reads", number(seen.reads)},
                     {"overlapped", number(seen.overlapped)},
                     {"kills", number(seen.kills)},

@@ -7,9 +7,6 @@
 namespace shmark::detail {
 namespace {
 
-// Whoever can write to a segment can make its users do what he likes.
-constexpr mode_t others_write = S_IWGRP | S_IWOTH;
-
 constexpr mode_t permissions_of(mode_t mode) noexcept {
   return mode & (S_IRWXU | S_IRWXG | S_IRWXO) & ~being_made;
 }

@@ -15,6 +15,9 @@ namespace shmark::detail {
 // memory has no use for.
 inline constexpr mode_t being_made = S_IXUSR;
 
+// Whoever can write to a segment can make its users do what he likes.
+inline constexpr mode_t others_write = S_IWGRP | S_IWOTH;
+
 // Whether a segment may be made with this mode. Errors: invalid.
 [[nodiscard]] std::expected<void, error> check_mode(mode_t mode, owners whose,
                                                     const segment_key& key) noexcept;

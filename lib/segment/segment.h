@@ -51,7 +51,7 @@ struct segment_key {
   [[nodiscard]] bool valid() const noexcept;
 };
 
-// Whose segments a process takes for its own.
+// Whose segments a process uses. Left out in what follows, it is `own`.
 enum class owners : std::uint8_t {
   // Its own user's, and of these only what no other user can write.
   own,
@@ -78,43 +78,36 @@ concept segment = std::movable<S> && requires(const S& s) {
 };
 
 template <class S>
-concept named_segment = segment<S> && S::can.named &&
-                        requires(const segment_key& key, std::size_t size, mode_t mode,
-                                 segment_initializer init, owners whose) {
-                          // Makes a segment of `size` bytes (at least 1), zero-filled, with the
-                          // permissions `mode`. owners::own, which is what `whose` is when it is
-                          // left out, refuses (invalid) a mode that lets others write, and the
-                          // umask takes more away from a POSIX object; with owners::any the mode is
-                          // what was asked for. Errors: exists, no_space, denied, invalid. A POSIX
-                          // object's memory is reserved now: running out is an error here and never
-                          // a SIGBUS later. For a System V segment the kernel sets no pages aside:
-                          // when memory is short, whoever touches one first may be killed.
-                          {
-                            S::create(key, size, mode, whose)
-                          } -> std::same_as<std::expected<S, error>>;
-                          // Attaches one that is there. Refuses (denied) what is none of `whose`.
-                          // Errors: not_found, denied.
-                          { S::attach(key, whose) } -> std::same_as<std::expected<S, error>>;
-                          // Attaches it, or makes it and fills it by `init`. However many start at
-                          // once, exactly one makes it, nobody sees it before `init` has returned,
-                          // and a maker that dies midway or fails is cleared away by the next; if
-                          // its user is another, only he and root can (others: denied). Errors:
-                          // those of both, and of `init`.
-                          {
-                            S::open_or_create(key, size, mode, init, whose)
-                          } -> std::same_as<std::expected<S, error>>;
-                          // Takes the name away from whatever has it by now. Whoever may write to
-                          // it, only its owner and root may do that. Errors: not_found, denied.
-                          { S::remove(key) } -> std::same_as<std::expected<void, error>>;
-                          // Whether any process has what is there by that name mapped now, this
-                          // process and children forked with the mapping included: as the kernel
-                          // counts, which nobody needs to be told about the dead. Maps nothing,
-                          // waits for nobody, and needs the permission to read only. A System V
-                          // segment is there for an instant before its maker has it mapped, and so
-                          // is any segment that somebody is about to attach: whoever removes what
-                          // nobody has mapped excludes both by other means (a lock). Errors:
-                          // not_found, denied.
-                          { S::is_attached(key) } -> std::same_as<std::expected<bool, error>>;
-                        };
+concept named_segment =
+    segment<S> && S::can.named &&
+    requires(const segment_key& key, std::size_t size, mode_t mode, segment_initializer init) {
+      // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`.
+      // Without owners::any, a mode that lets others write is refused (invalid), and the umask
+      // takes more away from a POSIX object; with it, the mode is what was asked for. Errors:
+      // exists, no_space, denied, invalid. A POSIX object's memory is reserved now: running out is
+      // an error here and never a SIGBUS later. For a System V segment the kernel sets no pages
+      // aside: when memory is short, whoever touches one first may be killed.
+      { S::create(key, size, mode, owners::any) } -> std::same_as<std::expected<S, error>>;
+      // Attaches one that is there. Without owners::any, refuses (denied) what belongs to another
+      // user or can be written by one. Errors: not_found, denied.
+      { S::attach(key, owners::any) } -> std::same_as<std::expected<S, error>>;
+      // Attaches it, or makes it and fills it by `init`. However many start at once, exactly one
+      // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
+      // is cleared away by the next; one of another user by him or root only (the rest: denied).
+      // Errors: those of both, and of `init`.
+      {
+        S::open_or_create(key, size, mode, init, owners::any)
+      } -> std::same_as<std::expected<S, error>>;
+      // Takes the name away from whatever has it by now. Whoever may write to it, only its owner
+      // and root may do that. Errors: not_found, denied.
+      { S::remove(key) } -> std::same_as<std::expected<void, error>>;
+      // Whether any process has what is there by that name mapped now, this process and children
+      // forked with the mapping included: as the kernel counts, which nobody needs to be told about
+      // the dead. Maps nothing, waits for nobody, and needs the permission to read only. A System V
+      // segment is there for an instant before its maker has it mapped, and so is any segment that
+      // somebody is about to attach: whoever removes what nobody has mapped excludes both by other
+      // means (a lock). Errors: not_found, denied.
+      { S::is_attached(key) } -> std::same_as<std::expected<bool, error>>;
+    };
 
 }  // namespace shmark

@@ -24,7 +24,7 @@ struct known_count {
 };
 
 constexpr known_count work[] = {{"operations", "operations"},
-                                {"transfers", "transfers"},
+                                {"changes", "changes"},
                                 {"reads", "reads"},
                                 {"overlapped", "overlapped with another's"},
                                 {"kills", "workers killed"},

@@ -32,7 +32,7 @@ struct options {
 
 // All should be 0 from `lost` on.
 struct counts {
-  std::uint64_t transfers = 0;  // acknowledged
+  std::uint64_t changes = 0;  // acknowledged
   std::uint64_t reads = 0;
   std::uint64_t overlapped = 0;  // of both: those begun while another worker was inside one
   std::uint64_t kills = 0;
@@ -45,7 +45,7 @@ struct counts {
   std::uint64_t died = 0;    // workers that ended by themselves
   std::uint64_t leaked = 0;  // objects left in the system
 
-  [[nodiscard]] std::uint64_t operations() const noexcept { return transfers + reads; }
+  [[nodiscard]] std::uint64_t operations() const noexcept { return changes + reads; }
   [[nodiscard]] bool faultless() const noexcept {
     return lost == 0 && torn == 0 && stuck == 0 && died == 0 && leaked == 0;
   }

@@ -57,7 +57,7 @@ class supervisor {
         lives_(static_cast<std::size_t>(chosen.workers)),
         killed_(static_cast<std::size_t>(chosen.workers)),
         begin_ns_(monotonic_ns()),
-        transfers_(chosen.patience, begin_ns_),
+        changes_(chosen.patience, begin_ns_),
         reads_(chosen.patience, begin_ns_),
         crew_(std::in_place, crew_options{.size = chosen.workers, .pin = pinning::none}) {}
 
@@ -73,7 +73,7 @@ class supervisor {
   // Adds what the workers noted. Requires: run() has returned.
   supervision conclude() {
     for (const auto& log : logs_.all()) {
-      counts().transfers += log.transfers.load();
+      counts().changes += log.changes.load();
       counts().reads += log.reads.load();
       counts().overlapped += log.overlapped.load();
       counts().lost += log.lost.load();
@@ -231,9 +231,9 @@ class supervisor {
   // spared then; if there is still nothing, they are stuck. Each kind of operation counts by
   // itself: what needs less may still work when the other hangs.
   void watch(std::int64_t now_ns) {
-    const bool transfers_stand = transfers_.stands_still(logs_.transfers(), now_ns);
+    const bool changes_stand = changes_.stands_still(logs_.changes(), now_ns);
     const bool reads_stand = reads_.stands_still(logs_.reads(), now_ns);
-    if (!transfers_stand && !reads_stand) {
+    if (!changes_stand && !reads_stand) {
       mercy_end_ns_ = never_ns;
     } else if (!has_mercy()) {
       mercy_end_ns_ = now_ns + chosen_.patience.count();
@@ -279,7 +279,7 @@ class supervisor {
   std::vector<bool> killed_;          // by worker: whether the signal has been sent
   supervision result_;
   std::int64_t begin_ns_;
-  progress_watch transfers_;
+  progress_watch changes_;
   progress_watch reads_;
   std::int64_t mercy_end_ns_ = never_ns;  // until when nobody is killed; never_ns: now they are
   int watched_ = -1;  // the killed holder whose recovery is being watched; -1: nobody's is

@@ -11,11 +11,9 @@
 #pragma once
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <expected>
-#include <set>
 #include <string>
 
 #include "lib/base/error.h"
@@ -23,7 +21,7 @@
 #include "lib/crew/run.h"
 #include "lib/shm/domain.h"
 #include "stress/checker/history.h"
-#include "stress/checker/leaks.h"
+#include "stress/scenario/actor.h"
 #include "stress/scenario/bank.h"
 #include "stress/scenario/scenario.h"
 #include "stress/scenario/supervisor.h"
@@ -34,22 +32,16 @@ namespace shmark::stress {
 namespace detail {
 
 constexpr const char* bank_name = "bank";
-// Each worker's life has random numbers of its own, which follow from the run's seed.
-[[nodiscard]] std::uint64_t seed_of_life(std::uint64_t seed, int worker,
-                                         std::uint64_t life) noexcept;
-
 // A worker of the scenario.
 template <class Backend>
-class teller {
+class teller final : actor {
  public:
   teller(int index, const bank_rules& rules, const worker_logs& logs,
          shmark::variable<bank, Backend> shared, std::uint64_t seed)
-      : index_(static_cast<std::size_t>(index)),
+      : actor(index, logs, seed),
+        index_(static_cast<std::size_t>(index)),
         rules_(rules),
-        logs_(&logs),
-        log_(&logs.of(index)),
-        bank_(std::move(shared)),
-        random_(seed) {}
+        bank_(std::move(shared)) {}
 
   // Operates until asked to stop. Returns an exit status.
   int work() {
@@ -63,7 +55,6 @@ class teller {
   }
 
  private:
-  [[nodiscard]] int index() const noexcept { return static_cast<int>(index_); }
   [[nodiscard]] numbers_of_changes numbers() const noexcept {
     return {.acknowledged = log_->acknowledged.load(), .intended = log_->intended.load()};
   }
@@ -102,7 +93,7 @@ class teller {
     {
       SHMARK_ASSIGN_OR_RETURN(auto change, bank_.transact());
       logs_->note_acquired(index());
-      const holding_mark mark(*log_);  // ends before the transaction does
+      const actor::holding_mark mark(*log_);  // ends before the transaction does
       if (!is_whole(change.value())) return {};
       move_money(change.value(), random_);
       change.value().done[index_] = number;
@@ -110,25 +101,9 @@ class teller {
       SHMARK_RETURN_IF_ERROR(change.commit());
     }
     log_->acknowledged.store(number, std::memory_order_release);
-    count(log_->transfers, overlaps);
+    count(log_->changes, overlaps);
     return {};
   }
-
-  void count(std::atomic<std::uint64_t>& operations, bool overlaps) noexcept {
-    log_->add(operations);
-    if (overlaps) log_->add(log_->overlapped);
-  }
-
-  class holding_mark {
-   public:
-    explicit holding_mark(worker_log& log) noexcept : log_(log) {
-      log_.doing.store(phase::holding, std::memory_order_release);
-    }
-    ~holding_mark() { log_.doing.store(phase::in_operation, std::memory_order_release); }
-
-   private:
-    worker_log& log_;
-  };
 
   // Checks a copy: by itself, and against what this worker knows of its own transfers.
   bool is_whole(const bank& seen) {
@@ -146,27 +121,9 @@ class teller {
     return true;
   }
 
-  // An error that is a finding about the value, or the end of this worker.
-  bool tolerate(const error& why) {
-    if (why.code == errc::corrupt) {
-      report(log_->torn, 1, why.message());
-      return true;
-    }
-    log_->give_up(why);
-    return false;
-  }
-  void report(std::atomic<std::uint64_t>& counter, std::uint64_t by, const std::string& what) {
-    log_->find(fmt::format("worker {} {}", index_, what));
-    log_->add(counter, by);
-    logs_->stop();
-  }
-
   std::size_t index_;
   bank_rules rules_;
-  const worker_logs* logs_;
-  worker_log* log_;
   shmark::variable<bank, Backend> bank_;
-  random_source random_;
 };
 
 // Opens everything anew, as an unrelated program would.
@@ -241,10 +198,6 @@ std::expected<supervision, error> operate(domain<Backend>& in, const std::string
   return result;
 }
 
-// Adds what is still there after the domain was removed, with what its removal said.
-void find_leaks(const std::expected<void, error>& cleaned, const run& in,
-                const system_objects& before, const std::set<pid_t>& makers, outcome& result);
-
 }  // namespace detail
 
 // The buffers of the default store are too small for the bank, so that data segments are made and
@@ -257,18 +210,9 @@ template <class Backend = default_backend>
 [[nodiscard]] std::expected<outcome, error> run_transfer(
     const options& chosen, const progress_callback& tell, const run& in,
     const store_options& storage = transfer_storage) {
-  const auto before = system_objects::now();
-  std::expected<supervision, error> result;
-  std::expected<void, error> cleaned;
-  {
-    SHMARK_ASSIGN_OR_RETURN(auto domain, shmark::domain<Backend>::open(in.domain()));
-    result = detail::operate(domain, in.domain(), chosen, storage, tell);
-    cleaned = domain.cleanup();
-  }  // a segment that is still attached is still there
-  if (!result) return std::unexpected(result.error());
-  result->processes.insert(getpid());
-  detail::find_leaks(cleaned, in, before, result->processes, result->seen);
-  return result->seen;
+  return detail::run_in_domain<Backend>(in, [&](shmark::domain<Backend>& domain) {
+    return detail::operate(domain, in.domain(), chosen, storage, tell);
+  });
 }
 
 }  // namespace shmark::stress

@@ -33,9 +33,9 @@ struct alignas(64) worker_log {
   std::atomic<std::uint32_t> doomed;
   std::atomic<std::uint64_t> intended;      // see checker/history.h
   std::atomic<std::uint64_t> acknowledged;  //
-  std::atomic<std::uint64_t> transfers;
+  std::atomic<std::uint64_t> changes;
   std::atomic<std::uint64_t> reads;
-  std::atomic<std::uint64_t> overlapped;  // transfers and reads, by enter_operation()
+  std::atomic<std::uint64_t> overlapped;  // changes and reads, by enter_operation()
   std::atomic<std::uint64_t> lost;
   std::atomic<std::uint64_t> torn;
   std::atomic<std::uint32_t> has_finding;
@@ -91,7 +91,7 @@ class worker_logs {
   }
 
   // Of all workers together.
-  [[nodiscard]] std::uint64_t transfers() const noexcept { return sum(&worker_log::transfers); }
+  [[nodiscard]] std::uint64_t changes() const noexcept { return sum(&worker_log::changes); }
   [[nodiscard]] std::uint64_t reads() const noexcept { return sum(&worker_log::reads); }
 
   // Asks all workers to end after the operation that they are in.

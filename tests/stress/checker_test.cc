@@ -98,8 +98,7 @@ TEST_F(Bank, IsTornWhenTheSerialNumberDoesNotCountTheTransfers) {
 }
 
 TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndOverlappedAndNothingWasFound) {
-  const counts good{
-      .transfers = 5, .reads = 5, .overlapped = 1, .kills = 2, .kills_in_operation = 1};
+  const counts good{.changes = 5, .reads = 5, .overlapped = 1, .kills = 2, .kills_in_operation = 1};
   EXPECT_EQ(verdict_of(good, false), passed);
   EXPECT_EQ(verdict_of(good, true), undecided);
   counts seen = good;
@@ -112,7 +111,7 @@ TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndOverlappedAndNothingWasFound) 
   EXPECT_EQ(verdict_of(seen, false), vacuous);
   EXPECT_EQ(verdict_of(seen, true), undecided);
   seen = good;
-  seen.transfers = seen.reads = 0;
+  seen.changes = seen.reads = 0;
   EXPECT_EQ(verdict_of(seen, false), undecided);
 }
 
@@ -168,7 +167,7 @@ TEST(OverlapUnderSupervision, IsNotSeenOfADeadWorkersMark) {
     if (worker == 0) {
       logs.of(0).doing = phase::in_operation;
       *first = getpid();
-      while (!logs.stopped()) logs.of(0).add(logs.of(0).transfers);
+      while (!logs.stopped()) logs.of(0).add(logs.of(0).changes);
       return 0;
     }
     while (!logs.stopped()) {

@@ -84,7 +84,7 @@ TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   EXPECT_EQ(entry.stress->seed, UINT64_MAX);
   EXPECT_EQ(entry.stress->command, command);
   for (const char* name :
-       {"operations", "transfers", "reads", "overlapped", "kills", "kills_in_operation"}) {
+       {"operations", "changes", "reads", "overlapped", "kills", "kills_in_operation"}) {
     EXPECT_GT(entry.counter(name).value_or(0), 0) << name;
   }
   for (const char* name : {"lost", "torn", "stuck", "died", "leaked"}) {

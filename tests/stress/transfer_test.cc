@@ -62,7 +62,7 @@ TYPED_TEST(Transfer, PassesWhileWorkersAreKilled) {
   EXPECT_GE(done.seen.kills, done.seen.kills_in_operation);
   EXPECT_GT(done.seen.kills_holding, 0U);
   EXPECT_GT(done.seen.recoveries, 0U);
-  EXPECT_GT(done.seen.transfers, 0U);
+  EXPECT_GT(done.seen.changes, 0U);
   EXPECT_GT(done.seen.reads, 0U);
   EXPECT_GT(done.seen.overlapped, 0U);
   EXPECT_LE(done.seen.overlapped, done.seen.operations());

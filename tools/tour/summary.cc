@@ -144,7 +144,7 @@ void about_stress(const result::run& of, sentences& to) {
     if (entry.stress->verdict == result::verdict_kind::passed) {
       to.push_back(fmt::format(
           "They made {:.0f} transfers between accounts: nothing was lost, torn, stuck or leaked.",
-          count("transfers")));
+          count("changes")));
     } else {
       to.push_back(
           fmt::format("The stress run is NOT PASSED but {}: {:.0f} lost, {:.0f} torn, {:.0f} "

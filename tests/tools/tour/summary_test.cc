@@ -24,7 +24,7 @@ result::run stress_run(result::verdict_kind verdict, double died) {
   result::entry entry{.name = "Stress/scenario:transfer/workers:8"};
   entry.stress = result::stress_outcome{.verdict = verdict};
   entry.counters = {{"kills", 100},       {"kills_in_operation", 70},
-                    {"kills_holding", 9}, {"transfers", 5000},
+                    {"kills_holding", 9}, {"changes", 5000},
                     {"lost", 0},          {"torn", 0},
                     {"stuck", 0},         {"died", died},
                     {"leaked", 0}};

@@ -1,4 +1,4 @@
-#include "stress/scenario/transfer.h"
+#include "stress/scenario/actor.h"
 
 namespace shmark::stress::detail {
 
