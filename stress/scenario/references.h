@@ -86,7 +86,7 @@ class librarian final : actor {
     while (!logs_->stopped()) {
       const auto done = operate();
       log_->doing.store(phase::idle, std::memory_order_release);
-      if (!done && !tolerate(done.error())) return 1;
+      if (!done && !explain(done.error())) return 1;
     }
     return 0;
   }
@@ -116,6 +116,12 @@ class librarian final : actor {
     if (done) count(what < 24 ? log_->reads : log_->changes, overlaps);
     return done;
   }
+  // Nothing that a worker has open, or meets in a value, may be gone.
+  bool explain(const error& why) {
+    if (why.code != errc::not_found) return tolerate(why);
+    report(log_->lost, 1, "has lost what it uses: " + why.message());
+    return true;
+  }
   [[nodiscard]] variable<shelf_type>& any_shelf() { return shelves_[random_.below(shelf_count)]; }
   [[nodiscard]] std::uint32_t any_place() {
     return static_cast<std::uint32_t>(random_.below(shelf_places));
@@ -131,17 +137,14 @@ class librarian final : actor {
   std::expected<void, error> follow(ref<book_type, Backend> one) {
     constexpr int depth_max = 20;  // chains have circles
     for (int depth = 0; one && depth < depth_max; ++depth) {
-      const auto its = one->read();
-      if (!its && its.error().code == errc::not_found) {
-        report(log_->lost, 1, "followed a reference to nothing: " + its.error().message());
+      SHMARK_ASSIGN_OR_RETURN(const auto* its, one->read());
+      if (!its->is_whole()) {
+        report(log_->torn, 1, fmt::format("read a book {} that is not whole", its->title));
         return {};
       }
-      if (!its) return std::unexpected(its.error());
-      if (!(*its)->is_whole()) {
-        report(log_->torn, 1, fmt::format("read a book {} that is not whole", (*its)->title));
-        return {};
-      }
-      one = (*its)->sequel;
+      // Not in one step: what `one` refers to holds what `its` points to.
+      auto next = its->sequel;
+      one = std::move(next);
     }
     return {};
   }
