@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace shmark::detail {
@@ -44,6 +45,7 @@ void stamp(control& block, const making& of) noexcept {
   block.lock_size = of.lock_size;
   block.segment_size = of.segment_size;
   block.capacity = of.capacity;
+  block.limit = of.limit;
   block.tag = of.tag;
   block.unnamed.store(of.is_unnamed ? 1 : 0, std::memory_order_relaxed);
   block.word.store(word_of(1), std::memory_order_relaxed);
@@ -70,6 +72,7 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
   }
   // Once: what is checked must be what is used.
   const std::uint64_t capacity = std::atomic_ref(block->capacity).load(std::memory_order_relaxed);
+  const std::uint64_t limit = std::atomic_ref(block->limit).load(std::memory_order_relaxed);
   const std::uint32_t checked =
       std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
   if (!is_capacity(capacity) || capacity > segment.size() ||
@@ -77,7 +80,8 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
       sizeof(control) + 2 * capacity != block->segment_size || checked > 1) {
     return failure(errc::corrupt, attempted, object, because{"its sizes do not fit together"});
   }
-  return examined{block, static_cast<std::size_t>(capacity), checked != 0};
+  return examined{block, static_cast<std::size_t>(capacity),
+                  limit == 0 ? std::numeric_limits<std::size_t>::max() : limit, checked != 0};
 }
 
 bool may_be_unfinished(std::span<const std::byte> segment) noexcept {

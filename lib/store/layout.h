@@ -49,6 +49,7 @@ struct control {
   // serial << 1 | writing. The parity of the serial says which side is current.
   alignas(cache_line) std::atomic<std::uint64_t> word;
   std::atomic<std::uint32_t> removed;  // 1: being removed, never to be used again
+  std::uint64_t limit;                 // bytes that a value, references included, may have; 0: any
 
   alignas(cache_line) std::array<side, 2> sides;
   std::atomic<std::uint64_t> generations;  // how many data segments have been made
@@ -68,7 +69,8 @@ static_assert(offsetof(control, magic) == 0 && offsetof(control, version) == 8);
 static_assert(offsetof(control, has_checksum) == 12 && offsetof(control, lock_name) == 16);
 static_assert(offsetof(control, lock_size) == 40 && offsetof(control, segment_size) == 48);
 static_assert(offsetof(control, capacity) == 56 && offsetof(control, word) == 64);
-static_assert(offsetof(control, removed) == 72 && offsetof(control, sides) == 128);
+static_assert(offsetof(control, removed) == 72 && offsetof(control, limit) == 80 &&
+              offsetof(control, sides) == 128);
 static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
 static_assert(offsetof(control, referrers) == 224 && offsetof(control, tag) == 232);
@@ -101,6 +103,7 @@ struct making {
   std::size_t segment_size;
   std::size_t capacity;
   bool has_checksum;
+  std::uint64_t limit;
   std::uint64_t tag;
   bool is_unnamed;
 };
@@ -111,6 +114,7 @@ void stamp(control& block, const making& of) noexcept;
 struct examined {
   control* block;
   std::size_t capacity;
+  std::size_t limit;  // no more than there can be
   bool has_checksum;
 };
 

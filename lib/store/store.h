@@ -89,7 +89,9 @@ constexpr auto removal_patience = std::chrono::seconds(10);
 
 struct store_options {
   std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; 256 to 2^60
-  bool has_checksum = true;     // verify contents before decoding; costs time for each byte
+  // Bytes that a value, its references included, may have; 0: as many as there is room for.
+  std::uint64_t limit = 0;
+  bool has_checksum = true;  // verify contents before decoding; costs time for each byte
   // What company() says of a store in the same space that outlives this one: their locks then share
   // what they keep about threads. 0: it keeps its own.
   std::uint64_t company = 0;
@@ -258,11 +260,13 @@ class store {
           segment(std::move(its_segment)),
           block(found.block),
           capacity(found.capacity),
+          limit(found.limit),
           has_checksum(found.has_checksum) {}
     segment_key key;
     Segment segment;
     control* block;
     std::size_t capacity;  // as examined: what lies in the block may be damaged later
+    std::size_t limit;
     bool has_checksum;
     std::mutex guard;                            // of:
     std::array<std::shared_ptr<data>, 2> sides;  // the data segments met last
@@ -429,7 +433,8 @@ class store<Segment, Lock>::transaction final : private sink {
   }
 
   // Publishes what was written to output(). The lock is still held, bytes() is what was published,
-  // and another value may follow. Errors: no_space, if the output failed to grow: nothing is
+  // and another value may follow. Errors: no_space, if the output failed to grow, or is longer than
+  // the store's limit: nothing is
   // published, and the output is empty, as after clear(). `references` are the stores that the new
   // value refers to.
   [[nodiscard]] std::expected<void, error> commit(std::span<const std::uint64_t> references = {});
@@ -475,6 +480,8 @@ class store<Segment, Lock>::transaction final : private sink {
   }
   std::expected<std::span<std::byte>, error> grow(std::size_t size) override;
   [[nodiscard]] std::expected<void, error> move_spare(std::size_t size);
+  // Errors: no_space.
+  [[nodiscard]] std::expected<void, error> check_limit(std::size_t size) const;
 
   store* store_;
   held<Lock> lock_;

@@ -15,6 +15,7 @@ std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& k
                          .segment_size = segment_size(options),
                          .capacity = options.capacity,
                          .has_checksum = options.has_checksum,
+                         .limit = options.limit,
                          .tag = options.tag,
                          .is_unnamed = options.is_unnamed});
   return {};
@@ -457,6 +458,15 @@ std::expected<void, error> store<Segment, Lock>::transaction::verify() const {
 }
 
 template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::check_limit(std::size_t size) const {
+  const auto& its = *store_->attachment_;
+  if (size <= its.limit) return {};
+  return shmark::failure(errc::no_space, "write store", its.key.text(),
+                         because{"the value is longer than its limit"},
+                         "write less, or make it with a larger limit");
+}
+
+template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::move_spare(std::size_t size) {
   SHMARK_ASSIGN_OR_RETURN(auto moved, store_->replace(spare_index(), size));
   std::ranges::copy(sink::bytes(), moved.bytes.begin());
@@ -468,6 +478,7 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::transaction::grow(std::size_t size)
     -> std::expected<std::span<std::byte>, error> {
   refuse_forked();
+  SHMARK_RETURN_IF_ERROR(check_limit(size));
   const auto whole_pages = [](std::size_t wanted) {
     constexpr std::size_t page = 4096;
     constexpr std::size_t header = sizeof(detail::data_header);
@@ -494,7 +505,7 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit(
   std::expected<void, error> written;
   if (sink::failure()) {
     written = std::unexpected(*sink::failure());
-  } else if (spare_is_lost()) {
+  } else if (written = check_limit(all); written && spare_is_lost()) {
     written = move_spare(all);
   }
   if (!written) {

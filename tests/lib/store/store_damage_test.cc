@@ -378,7 +378,7 @@ TYPED_TEST(DamagedStore, ACapacityThatChangesLaterMovesNothing) {
 // --- What LAYOUT.md says.
 
 TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
-  auto made = this->create({.capacity = 256, .tag = 77, .is_unnamed = true});
+  auto made = this->create({.capacity = 256, .limit = 99999, .tag = 77, .is_unnamed = true});
   {
     const std::array<std::uint64_t, 2> references{5, 6};
     auto change = made.write().value();
@@ -402,6 +402,7 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
   EXPECT_EQ(number(raw, 56), 256U) << "capacity";
   EXPECT_EQ(number(raw, 64), 3U << 1) << "word";
   EXPECT_EQ(number(raw, 72) & 0xffffffff, 0U) << "removed";
+  EXPECT_EQ(number(raw, 80), 99999U) << "limit";
   EXPECT_EQ(number(raw, 128), 0U) << "side 0: in its buffer";
   EXPECT_EQ(number(raw, 128 + 16), 10U) << "length";
   EXPECT_EQ(number(raw, 128 + 24), detail::checksum(raw.bytes().subspan(512, 10 + 16)))

@@ -100,6 +100,27 @@ TYPED_TEST(Store, AValueUpToTheCapacityNeedsNoSegmentOfItsOwn) {
   EXPECT_EQ(read_all(made), value_of(2, 100'000));
 }
 
+TYPED_TEST(Store, AValueBeyondTheLimitLeavesTheOldOne) {
+  auto made = this->create({.capacity = 256, .limit = 1000});
+  must_write(made, value_of(1, 1000));
+  EXPECT_EQ(outcome(write_all(made, value_of(2, 1001))), "no_space");
+  EXPECT_EQ(read_all(made), value_of(1, 1000));
+  auto small = TypeParam::store::attach(this->key()).value();
+  EXPECT_EQ(outcome(write_all(small, value_of(2, 5000))), "no_space") << "for whoever opens it";
+  auto change = made.write().value();
+  change.output().write(value_of(3, 993).data(), 993);
+  const std::array<std::uint64_t, 1> one{5};
+  EXPECT_EQ(outcome(change.commit(one)), "no_space") << "references count";
+  change.output().write(value_of(3, 992).data(), 992);
+  EXPECT_TRUE(change.commit(one));
+}
+
+TYPED_TEST(Store, ALimitBelowTheCapacityHolds) {
+  auto made = this->create({.capacity = 4096, .limit = 100});
+  EXPECT_EQ(outcome(write_all(made, value_of(2, 101))), "no_space");
+  must_write(made, value_of(1, 100));
+}
+
 // --- References.
 
 // Publishes a value that refers to these.
