@@ -31,6 +31,8 @@
 // at a time; each thread that may hold the lock at the same time as others has a handle of its own.
 #pragma once
 
+#include <sys/types.h>
+
 #include <concepts>
 #include <cstdint>
 #include <expected>
@@ -58,12 +60,16 @@ struct lock_traits {
   bool crash_safe = false;           // a holder's death frees the lock
   bool reports_owner_death = false;  // and the next to acquire is told
   bool per_thread = false;           // held by threads: one that ends while holding has died
+  // Its state may lie where users who trust each other can write. Without it, the kernel or glibc
+  // follows what lies there, so that whoever can write it has power over all who use the lock.
+  bool shared_between_users = false;
 };
 
-// Where a lock may put segments of its own.
+// What a lock may take from the system: where, and for whom.
 struct lock_home {
   short_text space;          // of the segment that its state lies in
   std::uint64_t beside = 0;  // what L::company() says of a lock that outlives it; 0: none
+  mode_t mode = 0600;        // of what can be shared between users
 };
 
 template <class L>
@@ -78,10 +84,11 @@ concept lock = std::movable<L> && requires(typename L::state& state, const lock_
   // life. Errors: corrupt, not_found.
   { L::attach(state) } -> std::same_as<std::expected<L, error>>;
   // Frees what create() took from the system, also when it died midway; idempotent. Whoever
-  // uses a handle after that gets not_found, or waits in vain: destroy what nobody uses.
+  // uses a handle after that gets not_found, or waits in vain: destroy what nobody uses. Of a lock
+  // that users share, only the one who made it, or root, can: others change nothing.
   { L::destroy(state) } -> std::same_as<void>;
   // Errors, none of which leaves it held: would_block (only for deadline::none()), timed_out,
-  // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, system.
+  // would_deadlock (this thread, or handle, holds it), not_recoverable, not_found, denied, system.
   { handle.acquire(how, until) } -> std::same_as<std::expected<acquired, error>>;
   // Requires: held by the caller, in mode `how`.
   { handle.release(how) } -> std::same_as<void>;

@@ -42,12 +42,13 @@ int operate(int id, std::span<sembuf> operations, deadline until) noexcept {
 
 }  // namespace
 
-std::expected<void, error> sysv_semaphore::create(state& at, const lock_home&) noexcept {
+std::expected<void, error> sysv_semaphore::create(state& at, const lock_home& home) noexcept {
+  const int flags = IPC_CREAT | IPC_EXCL | static_cast<int>(home.mode);
   for (;;) {
     const auto key = static_cast<key_t>(unpredictable_number() & 0x7fffffff);
     if (key == IPC_PRIVATE) continue;
     at.key.store(key, std::memory_order_relaxed);
-    if (semget(key, how_many, IPC_CREAT | IPC_EXCL | 0600) >= 0) return {};
+    if (semget(key, how_many, flags) >= 0) return {};
     const int failed = errno;
     at.key.store(0, std::memory_order_relaxed);  // it is somebody else's: never remove that
     if (failed == ENOSPC) {
@@ -69,7 +70,8 @@ std::expected<sysv_semaphore, error> sysv_semaphore::attach(state& at) noexcept 
 void sysv_semaphore::destroy(state& at) noexcept {
   const key_t key = at.key.load(std::memory_order_relaxed);
   if (key == 0) return;
-  if (const int id = semget(key, how_many, 0); id >= 0) semctl(id, 0, IPC_RMID);
+  const int id = semget(key, 0, 0);
+  if (id >= 0 && semctl(id, 0, IPC_RMID) != 0 && errno == EPERM) return;  // its owner may need it
   at.key.store(0, std::memory_order_relaxed);
 }
 

@@ -18,6 +18,10 @@
 // The semaphores belong to the system: destroy() removes them. Their key is in the state before
 // they are made, so that a crash in between leaves nothing unfindable.
 //
+// Users may share it, if its mode lets all of them read and write (lock_home::mode). Who can do
+// that is trusted: he may change the counts, and have those who destroy it remove other semaphores
+// of theirs, by another key.
+//
 // Source: semop(2), semget(2); the order of operations as in IPC::Shareable's lock tables.
 #pragma once
 
@@ -36,7 +40,8 @@ namespace shmark {
 class sysv_semaphore {
  public:
   static constexpr std::string_view name = "sysv_semaphore";
-  static constexpr lock_traits can{.shared = true, .timed = true, .crash_safe = true};
+  static constexpr lock_traits can{
+      .shared = true, .timed = true, .crash_safe = true, .shared_between_users = true};
   struct state {
     std::atomic<std::int32_t> key;  // 0: none yet
   };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <sys/types.h>
 
 #include <array>
 #include <expected>
@@ -33,7 +34,10 @@ inline constexpr std::array both_modes{mode::exclusive, mode::shared};
 template <lock L>
 class shared_lock {
  public:
-  shared_lock() { expect(L::create(*state_, home_)); }
+  explicit shared_lock(mode_t may_use = 0600) {
+    home_.mode = may_use;
+    expect(L::create(*state_, home_));
+  }
   ~shared_lock() { L::destroy(*state_); }
 
   // A new handle.
