@@ -8,31 +8,23 @@
 #include <string>
 
 #include "lib/base/error.h"
-#include "lib/codec/direct.h"
-#include "lib/lock/robust_rw.h"
-#include "lib/lock/sysv_semaphore.h"
-#include "lib/segment/posix.h"
-#include "lib/segment/sysv.h"
+#include "lib/shm/backend.h"
 #include "lib/shm/domain.h"
 #include "tests/lib/store/mortal.h"
 #include "tests/support/unique_space.h"
 
 namespace shmark {
 
-template <named_segment S, lock L>
-struct backend_of {
-  using segment = S;
-  using lock = L;
-  using codec = direct;
-};
-
 // The same bytes, in processes that end at their turn (see mortal.h).
 template <class Backend>
-using mortal_backend =
-    backend_of<mortal_segment<typename Backend::segment>, mortal_lock<typename Backend::lock>>;
+struct mortal_backend {
+  using segment = mortal_segment<typename Backend::segment>;
+  using lock = mortal_lock<typename Backend::lock>;
+  using codec = typename Backend::codec;
+};
 
-using all_backends = ::testing::Types<backend_of<posix_segment, robust_rw>,
-                                      backend_of<sysv_segment, sysv_semaphore>>;
+using all_backends = ::testing::Types<default_backend, posix_semaphore_backend, sysv_backend,
+                                      sysv_semaphore_backend>;
 
 // Names the instances of a suite: Domain/posix_robust_rw.
 struct name_of_backend {
