@@ -60,6 +60,7 @@ struct lock_traits {
   bool crash_safe = false;           // a holder's death frees the lock
   bool reports_owner_death = false;  // and the next to acquire is told
   bool per_thread = false;           // held by threads: one that ends while holding has died
+  bool convertible = false;          // changes between modes while held (see convertible_lock)
   // Its state may lie where users who trust each other can write. Without it, the kernel or glibc
   // follows what lies there, so that whoever can write it has power over all who use the lock.
   bool shared_between_users = false;
@@ -94,15 +95,19 @@ concept lock = std::movable<L> && requires(typename L::state& state, const lock_
   { handle.release(how) } -> std::same_as<void>;
 };
 
-// A lock whose holder can change the mode in which it holds it, with nobody in between.
+// Locks whose holder can go from one mode to the other, with nobody in between.
 template <class L>
-concept convertible_lock = lock<L> && requires(L& handle, deadline until) {
-  // Requires: held exclusively by the caller. Errors: no_space; it then stays so.
-  { handle.downgrade() } -> std::same_as<std::expected<void, error>>;
-  // Requires: held shared by the caller, who after an error still holds it so. Errors:
-  // would_deadlock, if another wants the same; would_block, timed_out.
-  { handle.upgrade(until) } -> std::same_as<std::expected<acquired, error>>;
-};
+concept convertible_lock =
+    lock<L> && L::can.shared && L::can.convertible && requires(L& handle, deadline until) {
+      // From exclusive to shared. Requires: held exclusively by the caller, who after an error
+      // still holds it so. Errors: no_space, not_found, system.
+      { handle.downgrade() } -> std::same_as<std::expected<void, error>>;
+      // From shared to exclusive. Requires: held shared by the caller, who after an error still
+      // holds it so. Errors: would_deadlock, if another upgrades, for each would wait for the other
+      // to release (a lock may refuse while somebody waits for exclusive, too); would_block (only
+      // for deadline::none()), timed_out, not_found, system.
+      { handle.upgrade(until) } -> std::same_as<std::expected<acquired, error>>;
+    };
 
 // Releases on destruction what the caller has acquired. A child of fork must not destroy its copy
 // of one: it holds nothing (L3), and releasing that stops the program (L5).

@@ -35,7 +35,7 @@ static_assert(offsetof(robust_rw::state, destroyed) == 76);
 static_assert(offsetof(robust_rw::state, shares_roster) == 80);
 static_assert(offsetof(robust_rw::state, roster_number) == 88);
 static_assert(offsetof(robust_rw::state, space) == 96);
-static_assert(lock<robust_rw>);
+static_assert(convertible_lock<robust_rw>);
 
 namespace {
 

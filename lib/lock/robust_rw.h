@@ -114,7 +114,8 @@ class robust_rw {
                                    .timed = true,
                                    .crash_safe = true,
                                    .reports_owner_death = true,
-                                   .per_thread = true};
+                                   .per_thread = true,
+                                   .convertible = true};
   // 192 bytes. The first line is written by all, the rest by create() and destroy() only.
   struct state {
     alignas(64) std::atomic<std::uint64_t> word;

@@ -17,7 +17,12 @@ namespace {
 
 constexpr unsigned short readers = 0;
 constexpr unsigned short writers = 1;
-constexpr int how_many = 2;
+constexpr unsigned short upgraders = 2;
+constexpr int how_many = 3;
+
+constexpr short undone = SEM_UNDO;  // at the process's end
+constexpr short at_once = IPC_NOWAIT;
+constexpr short both = undone | at_once;
 
 short_text name_of_key(key_t key) noexcept {
   char text[32];
@@ -38,6 +43,53 @@ int operate(int id, std::span<sembuf> operations, deadline until) noexcept {
     // A signal wins over a time that is over, so that a rain of them would make this last.
     if (bounded && until.passed()) return ETIMEDOUT;
   }
+}
+
+// (5) of the header. Returns 0 or an errno: EAGAIN if others hold it shared.
+int upgrade_at_once(int id) noexcept {
+  std::array<sembuf, 4> change{
+      {{readers, -1, both}, {readers, 0, at_once}, {writers, 0, at_once}, {writers, 1, both}}};
+  return operate(id, change, deadline::none());
+}
+
+// EDEADLK if another upgrades.
+int wait_to_upgrade(int id, deadline until) noexcept {
+  std::array<sembuf, 2> announce{{{upgraders, 0, at_once}, {upgraders, 1, both}}};
+  if (const int failed = operate(id, announce, deadline::none()); failed != 0) {
+    return failed == EAGAIN ? EDEADLK : failed;
+  }
+  std::array<sembuf, 5> change{{{readers, -1, undone},
+                                {readers, 0, 0},
+                                {writers, 0, 0},
+                                {writers, 1, undone},
+                                {upgraders, -1, undone}}};
+  const int failed = operate(id, change, until);
+  if (failed != 0) {
+    std::array<sembuf, 1> withdraw{{{upgraders, -1, both}}};
+    static_cast<void>(operate(id, withdraw, deadline::none()));  // if they are still there
+  }
+  return failed;
+}
+
+// Why an upgrade cannot be at once: EDEADLK if another upgrades, or EAGAIN.
+int why_not_at_once(int id) noexcept {
+  std::array<sembuf, 1> look{{{upgraders, 0, at_once}}};
+  const int failed = operate(id, look, deadline::none());
+  if (failed == 0) return EAGAIN;
+  return failed == EAGAIN ? EDEADLK : failed;
+}
+
+std::unexpected<error> refusal(int failed, const char* attempted, std::string_view lock) noexcept {
+  if (failed == EIDRM || failed == EINVAL) {
+    return failure(errc::not_found, attempted, lock, because{"its semaphores have been removed"},
+                   "remove and recreate what they guard");
+  }
+  if (failed == EDEADLK) {
+    return failure(errc::would_deadlock, attempted, lock,
+                   because{"another upgrades it, and waits for this one"},
+                   "release it, and acquire it exclusively");
+  }
+  return system_failure(failed, attempted, lock);
 }
 
 }  // namespace
@@ -63,6 +115,10 @@ std::expected<sysv_semaphore, error> sysv_semaphore::attach(state& at) noexcept 
   const key_t key = at.key.load(std::memory_order_relaxed);
   if (key == 0) return failure(errc::corrupt, "attach semaphores", "without a key");
   const int id = semget(key, how_many, 0);
+  if (id < 0 && errno == EINVAL) {
+    return failure(errc::mismatch, "attach semaphores", name_of_key(key),
+                   because{"the set has fewer than this version's"});
+  }
   if (id < 0) return system_failure(errno, "attach semaphores", name_of_key(key));
   return sysv_semaphore(id);
 }
@@ -87,12 +143,7 @@ std::expected<acquired, error> sysv_semaphore::acquire(mode how, deadline until)
   std::array<sembuf, 2> shared{{{writers, 0, flag}, {readers, 1, count_up}}};
   const int failed =
       how == mode::exclusive ? operate(id_, exclusive, until) : operate(id_, shared, until);
-  if (failed == EIDRM || failed == EINVAL) {
-    return failure(errc::not_found, "acquire lock", name,
-                   because{"its semaphores have been removed"},
-                   "remove and recreate what they guard");
-  }
-  if (failed != 0) return system_failure(failed, "acquire lock", name);
+  if (failed != 0) return refusal(failed, "acquire lock", name);
   held_ = how;
   held_since_fork_ = fork_depth();
   return acquired::ok;
@@ -101,11 +152,31 @@ std::expected<acquired, error> sysv_semaphore::acquire(mode how, deadline until)
 void sysv_semaphore::release(mode how) noexcept {
   SHMARK_CHECK(holds() && *held_ == how, "released a lock that is not held in this mode");
   held_.reset();
-  std::array<sembuf, 1> count_down{{{how == mode::exclusive ? writers : readers, -1,
-                                     static_cast<short>(SEM_UNDO | IPC_NOWAIT)}}};
+  std::array<sembuf, 1> count_down{{{how == mode::exclusive ? writers : readers, -1, both}}};
   const int failed = operate(id_, count_down, deadline::none());
   SHMARK_CHECK(failed == 0 || failed == EIDRM || failed == EINVAL,
                "the semaphores do not count what this handle holds");
+}
+
+std::expected<void, error> sysv_semaphore::downgrade() noexcept {
+  SHMARK_CHECK(holds() && *held_ == mode::exclusive,
+               "downgraded a lock that is not held exclusively");
+  std::array<sembuf, 2> change{{{writers, -1, both}, {readers, 1, both}}};
+  const int failed = operate(id_, change, deadline::none());
+  if (failed != 0) return refusal(failed, "downgrade lock", name);
+  held_ = mode::shared;
+  return {};
+}
+
+std::expected<acquired, error> sysv_semaphore::upgrade(deadline until) noexcept {
+  SHMARK_CHECK(holds() && *held_ == mode::shared, "upgraded a lock that is not held shared");
+  int failed = upgrade_at_once(id_);
+  if (failed == EAGAIN) {
+    failed = until.is_none() ? why_not_at_once(id_) : wait_to_upgrade(id_, until);
+  }
+  if (failed != 0) return refusal(failed, "upgrade lock", name);
+  held_ = mode::exclusive;
+  return acquired::ok;
 }
 
 }  // namespace shmark

@@ -214,42 +214,7 @@ TEST(RobustRw, ADeadHoldersPlaceInTheRosterIsTakenAndItsDeathStillReported) {
   robust_rw::destroy(*other);
 }
 
-// --- Downgrade and upgrade.
-
-TEST(RobustRw, ADowngradeLetsReadersInAndKeepsWritersOut) {
-  const lock_under_test lock;
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  ASSERT_TRUE(handle.downgrade());
-  holder reader(lock, mode::shared);
-  EXPECT_EQ(child::start([&] {
-              auto own = lock.open();
-              EXPECT_EQ(try_once(own, mode::exclusive), "would_block");
-            }).wait(),
-            exited(0));
-  handle.release(mode::shared);
-  EXPECT_EQ(try_once(handle, mode::exclusive), "would_block");
-  EXPECT_EQ(reader.release(), exited(0));
-  EXPECT_EQ(try_once(handle, mode::exclusive), "ok");
-}
-
-TEST(RobustRw, ADowngradeWakesTheReaderThatWaits) {
-  const lock_under_test lock;
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::exclusive, deadline::never())), "ok");
-  steps step;
-  auto reader = child::start([&] {
-    auto own = lock.open();
-    step.reach(1);
-    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
-    own.release(mode::shared);
-  });
-  step.await(1);
-  reader.await_asleep();
-  ASSERT_TRUE(handle.downgrade());
-  EXPECT_EQ(reader.wait(), exited(0));
-  handle.release(mode::shared);
-}
+// --- Downgrade and upgrade, beyond lock_conversion_test.cc.
 
 TEST(RobustRw, ADowngradeAfterADeathMakesItWhole) {
   const lock_under_test lock;
@@ -261,70 +226,6 @@ TEST(RobustRw, ADowngradeAfterADeathMakesItWhole) {
   holder reader(lock, mode::shared);
   EXPECT_EQ(reader.told(), acquired::ok);
   handle.release(mode::shared);
-}
-
-TEST(RobustRw, AnUpgradeOfTheOnlyReaderIsExclusive) {
-  const lock_under_test lock;
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
-  ASSERT_EQ(outcome(handle.upgrade(deadline::none())), "ok");
-  EXPECT_EQ(child::start([&] {
-              auto own = lock.open();
-              EXPECT_EQ(try_once(own, mode::shared), "would_block");
-            }).wait(),
-            exited(0));
-  handle.release(mode::exclusive);
-  for (const mode how : both_modes) EXPECT_EQ(try_once(handle, how), "ok");
-}
-
-TEST(RobustRw, AnUpgradeThatCannotBeLeavesItShared) {
-  const lock_under_test lock;
-  holder reader(lock, mode::shared);
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
-  EXPECT_EQ(outcome(handle.upgrade(deadline::none())), "would_block");
-  EXPECT_EQ(outcome(handle.upgrade(deadline::after(std::chrono::milliseconds(1)))), "timed_out");
-  holder another(lock, mode::shared);
-  EXPECT_EQ(reader.release(), exited(0));
-  EXPECT_EQ(another.release(), exited(0));
-  EXPECT_EQ(outcome(handle.upgrade(deadline::none())), "ok");
-  handle.release(mode::exclusive);
-}
-
-TEST(RobustRw, AnUpgradeWaitsForTheOtherReadersAndTheirDeath) {
-  const lock_under_test lock;
-  holder reader(lock, mode::shared);
-  steps step;
-  auto upgrading = child::start([&] {
-    auto own = lock.open();
-    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
-    step.reach(1);
-    EXPECT_EQ(outcome(own.upgrade(deadline::never())), "ok");
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  upgrading.await_asleep();
-  reader.kill();
-  EXPECT_EQ(upgrading.wait(), exited(0));
-}
-
-TEST(RobustRw, OfTwoThatUpgradeTheSecondIsRefused) {
-  const lock_under_test lock;
-  auto handle = lock.open();
-  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
-  steps step;
-  auto upgrading = child::start([&] {
-    auto own = lock.open();
-    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
-    step.reach(1);
-    EXPECT_EQ(outcome(own.upgrade(deadline::never())), "ok");
-    own.release(mode::exclusive);
-  });
-  step.await(1);
-  upgrading.await_asleep();
-  EXPECT_EQ(outcome(handle.upgrade(deadline::never())), "would_deadlock");
-  handle.release(mode::shared);
-  EXPECT_EQ(upgrading.wait(), exited(0));
 }
 
 TEST(RobustRw, AnUpgradeIsRefusedWhileAWriterWaitsForReaders) {

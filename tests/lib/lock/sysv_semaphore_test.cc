@@ -8,14 +8,19 @@
 
 #include <cerrno>
 
+#include "lib/base/random.h"
 #include "tests/lib/lock/fixture.h"
+#include "tests/support/child.h"
 #include "tests/support/shared.h"
+#include "tests/support/steps.h"
 
 namespace shmark {
 namespace {
 
+using support::child;
 using support::exited;
 using support::shared;
+using support::steps;
 using lock_under_test = shared_lock<sysv_semaphore>;
 
 TEST(SysvSemaphore, IsCorruptBeforeItIsMade) {
@@ -53,6 +58,52 @@ TEST(SysvSemaphore, DestroyTakesItsSemaphoresFromTheSystem) {
   EXPECT_EQ(semget(key, 0, 0), -1);
   EXPECT_EQ(errno, ENOENT);
   EXPECT_EQ(lock.state().key, 0);
+}
+
+TEST(SysvSemaphore, OfAVersionWithFewerSemaphoresIsRefusedAndCanBeDestroyed) {
+  const lock_under_test lock;
+  sysv_semaphore::destroy(lock.state());
+  const auto key = static_cast<key_t>(unpredictable_number() & 0x7fffffff);
+  ASSERT_GE(semget(key, 2, IPC_CREAT | IPC_EXCL | 0600), 0);
+  lock.state().key = key;
+  const auto handle = sysv_semaphore::attach(lock.state());
+  ASSERT_FALSE(handle);
+  EXPECT_EQ(handle.error().code, errc::mismatch);
+  sysv_semaphore::destroy(lock.state());
+  EXPECT_EQ(semget(key, 0, 0), -1);
+}
+
+TEST(SysvSemaphore, AnUpgradeGoesBeforeAWriterThatWaits) {
+  const lock_under_test lock;
+  auto handle = lock.open();
+  ASSERT_EQ(outcome(handle.acquire(mode::shared, deadline::never())), "ok");
+  const shared<int> value;
+  waiter writer(lock, mode::exclusive, deadline::never(), [&] { EXPECT_EQ(*value, 1); });
+  ASSERT_EQ(outcome(handle.upgrade(deadline::never())), "ok");
+  *value = 1;
+  handle.release(mode::exclusive);
+  EXPECT_EQ(writer.finish(), "ok");
+}
+
+TEST(SysvSemaphore, IsNotFoundByOneThatWaitsToUpgradeWhenItIsDestroyed) {
+  const lock_under_test lock;
+  auto reader = lock.open();
+  ASSERT_EQ(outcome(reader.acquire(mode::shared, deadline::never())), "ok");
+  steps step;
+  auto upgrades = child::start([&] {
+    auto own = lock.open();
+    EXPECT_EQ(outcome(own.acquire(mode::shared, deadline::never())), "ok");
+    step.reach(1);
+    EXPECT_EQ(outcome(own.upgrade(deadline::never())), "not_found");
+    own.release(mode::shared);
+  });
+  step.await(1);
+  upgrades.await_asleep();
+  sysv_semaphore::destroy(lock.state());
+  EXPECT_EQ(upgrades.wait(), exited(0));
+  const auto refused = reader.upgrade(deadline::none());
+  EXPECT_EQ(outcome(refused), "not_found");
+  reader.release(mode::shared);
 }
 
 TEST(SysvSemaphore, OnlyItsOwnerMayUseIt) {
