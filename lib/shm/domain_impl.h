@@ -24,8 +24,12 @@ template <class Backend>
 std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name) {
   return contained("open domain", name, [&]() -> std::expected<domain, error> {
     SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
-    SHMARK_ASSIGN_OR_RETURN(auto home, store_type::open_or_create(key, {}));
-    return use(std::move(home));
+    for (;;) {
+      SHMARK_ASSIGN_OR_RETURN(auto home, store_type::open_or_create(key, {}));
+      auto opened = use(std::move(home));
+      // Else somebody has just cleaned it up.
+      if (opened || opened.error().code != errc::not_found) return opened;
+    }
   });
 }
 
