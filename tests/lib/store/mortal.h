@@ -3,9 +3,10 @@
 //     mortal::dies_at_each_step([&] { … a store<mortal_segment<S>, mortal_lock<L>> … },
 //                               [&] { … look, with a store<S, L>, which has the same bytes … });
 //
-// A step lies before and after every call to a segment or a lock: between any two of them
-// everything that other processes can see has been done that was to be done by then. Creating can
-// also be refused, as on a machine without memory.
+// A step lies before and after every call to a segment or a lock, unmapping included: between any
+// two of them everything that other processes can see has been done that was to be done by then.
+// Instead of dying, a process can do something else at its turn. Creating can also be refused, as
+// on a machine without memory.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,6 +15,7 @@
 
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -32,13 +34,17 @@ namespace shmark {
 struct mortal {
   // The process is killed at its n-th step from now; 0: never.
   static inline int steps_left = 0;
+  // What it does then, if it is not to be killed.
+  static inline std::function<void()> interlude;
   // Segments that are larger than this, in bytes, cannot be made.
   static inline std::size_t largest = std::numeric_limits<std::size_t>::max();
   static inline bool makes_locks = true;
   static inline bool opens_locks = true;
 
   static void step() noexcept {
-    if (steps_left > 0 && --steps_left == 0) kill(getpid(), SIGKILL);
+    if (steps_left == 0 || --steps_left != 0) return;
+    if (!interlude) kill(getpid(), SIGKILL);
+    interlude();
   }
 
   // Runs `body` in a child that dies at its first step, in another that dies at its second, and so
@@ -57,6 +63,28 @@ struct mortal {
       if (how == support::exited(0)) return deaths;
       EXPECT_EQ(how, support::killed_by(SIGKILL));
       if (how != support::killed_by(SIGKILL)) return deaths;
+    }
+  }
+
+  // Runs `body` with `between` in it, at its first step, then at its second, and so on until it has
+  // no more; `prepare` before and `check` after each. Returns how many there were.
+  template <class Prepare, class Body, class Between, class Check>
+  static int interrupted_at_each_step(const Prepare& prepare, const Body& body,
+                                      const Between& between, const Check& check) {
+    for (int steps = 0;; ++steps) {
+      SCOPED_TRACE("interrupted at step " + std::to_string(steps + 1));
+      bool has_been = false;
+      prepare();
+      interlude = [&] {
+        has_been = true;
+        between();
+      };
+      steps_left = steps + 1;
+      body();
+      steps_left = 0;
+      interlude = nullptr;
+      check();
+      if (!has_been) return steps;
     }
   }
 };
@@ -129,6 +157,17 @@ class mortal_segment {
     return done;
   }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return real_.bytes(); }
+
+  mortal_segment(mortal_segment&&) noexcept = default;
+  mortal_segment& operator=(mortal_segment&&) noexcept = default;
+  ~mortal_segment() {
+    if (bytes().empty()) return;
+    mortal::step();
+    {
+      const S unmapped = std::move(real_);
+    }
+    mortal::step();
+  }
 
  private:
   explicit mortal_segment(S real) noexcept : real_(std::move(real)) {}
