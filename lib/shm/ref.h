@@ -21,7 +21,7 @@
 // Process and thread safety: that of a variable's handle, which all copies of a reference that come
 // from the same read() share: one thread at a time. In a forked child, read the value anew.
 //
-// What survives a crash: the values that refer, and what they refer to (D1 to D6 in registry.h).
+// What survives a crash: the values that refer, and what they refer to (D1 to D7 in registry.h).
 #pragma once
 
 #include <boost/mpl/int.hpp>

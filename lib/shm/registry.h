@@ -28,9 +28,12 @@
 //                it referred to, and the same for each whose count is 0 now
 //   (5) remove   by name: variable exclusive, registry exclusive: if its count is not 0, it becomes
 //                unnamed, commit; else as in (4)
-//   (6) collect  registry exclusive: finish (7) what was cut short; follow references from what is
-//                named or open; remove what was not met, as in (4), and set all counts to what was
-//                met. If a value cannot be read, nothing goes that it may refer to
+//   (6) collect  registry exclusive: finish (7) what was cut short. Watch all (store.h: watch),
+//   then
+//                ask of each whether it is open, and follow references from what is, or is named.
+//                Of what was not met, ask whether it was opened since, and follow these, too.
+//                Remove the rest, as in (4), and set all counts to what was met. If a value cannot
+//                be read, nothing goes that it may refer to
 //   (7) finish   an entry that is making, or removing with a store that says `removed`: remove what
 //                there is, erase the entry; removing with one that does not say so: ready again
 //   (8) clean up remove all as in (5), whatever their counts; then the registry, if still empty,
@@ -48,8 +51,13 @@
 //   D5  While the registry's lock is held exclusively, no current value changes what it refers to.
 //   D6  What becomes open was referred to by the current value of an open or named variable whose
 //       lock is held (3), or is made under the registry's lock (1), or is found by its name, or is
-//       open in the parent of a forked child. So what (4) or (6) sees unreachable stays so, and no
-//       reference is ever met whose variable is gone.
+//       open in the parent of a forked child. So what is unreachable at any instant stays so, and
+//       no reference is ever met whose variable is gone.
+//   D7  (6) knows such an instant, the one before it asks what was opened since. Who is open it has
+//       to ask of one after the other, while others move, open the next and close the last. Suppose
+//       that X is removed, but open at that instant. It was closed when asked, and is not told to
+//       have been opened: it is just being opened, from a Y that is not met either. So Y was closed
+//       when asked, and is open: it is told to have been opened, and met.
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time.
 //

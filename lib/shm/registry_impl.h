@@ -276,12 +276,8 @@ class registry<Backend>::graph {
     for (const auto& [number, about] : all.variables) {
       if (about.state != entry_state::ready) continue;
       const auto key = in.key_of(number);
-      node one{.is_named = named.contains(number)};
-      // Asked before it is opened here.
-      const auto attached = Backend::segment::is_attached(key);
-      one.is_root =
-          one.is_named || (attached ? *attached : attached.error().code != errc::not_found);
-      if (auto links = store_type::links_of(key)) {
+      node one{.is_named = named.contains(number), .is_root = false};
+      if (auto links = store_type::watch(key)) {
         one.its = *std::move(links);
       } else if (links.error().code == errc::not_found) {
         if (!one.is_named) lost_.push_back(number);
@@ -291,6 +287,14 @@ class registry<Backend>::graph {
         ++unreadable_;
       }
       nodes_.emplace(number, std::move(one));
+    }
+    for (auto& [number, one] : nodes_) {
+      const auto attached = Backend::segment::is_attached(in.key_of(number));
+      if (one.is_named || is_yes(attached)) one.is_root = true;
+    }
+    mark();
+    for (auto& [number, one] : nodes_) {
+      if (!one.is_met) one.is_root = is_yes(store_type::was_opened(in.key_of(number)));
     }
     mark();
   }
@@ -302,6 +306,11 @@ class registry<Backend>::graph {
   [[nodiscard]] std::uint64_t dangling() const noexcept { return dangling_; }
 
  private:
+  // Also if that cannot be known.
+  static bool is_yes(const std::expected<bool, error>& answer) noexcept {
+    return answer ? *answer : answer.error().code != errc::not_found;
+  }
+  // Meets what can be reached from roots, if it has not been met.
   void mark() {
     std::vector<std::uint64_t> next;
     for (auto& [number, one] : nodes_) {

@@ -1,4 +1,4 @@
-// The bytes of a store's segments, version 4. LAYOUT.md draws them, this file is what compiles; a
+// The bytes of a store's segments, version 5. LAYOUT.md draws them, this file is what compiles; a
 // change to either is a change to the other, and to layout_version.
 //
 // A control segment holds a control block and two buffers of equal capacity, one per side. A value
@@ -20,7 +20,7 @@
 
 namespace shmark::detail {
 
-constexpr std::uint32_t layout_version = 4;
+constexpr std::uint32_t layout_version = 5;
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t lock_area_size = 256;
 
@@ -57,6 +57,7 @@ struct control {
   std::atomic<std::uint64_t> referrers;    // how many stores refer to this one: never too low
   std::uint64_t tag;                       // what its maker says that it holds
   std::atomic<std::uint32_t> unnamed;      // 1: nothing but its referrers and handles keep it
+  std::atomic<std::uint32_t> opened;       // 1: by somebody, since it was last set to 0
 
   alignas(cache_line) std::array<std::byte, lock_area_size> lock_area;
 };
@@ -74,7 +75,7 @@ static_assert(offsetof(control, removed) == 72 && offsetof(control, limit) == 80
 static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
 static_assert(offsetof(control, referrers) == 224 && offsetof(control, tag) == 232);
-static_assert(offsetof(control, unnamed) == 240);
+static_assert(offsetof(control, unnamed) == 240 && offsetof(control, opened) == 244);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 

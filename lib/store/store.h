@@ -196,6 +196,10 @@ class store {
   // Takes no lock: nobody may publish references, or a value without them in the place of one with
   // them, meanwhile. Errors: as drop_referrer().
   [[nodiscard]] static std::expected<links, error> links_of(const segment_key& key);
+  // The same, and from now on was_opened() tells whether anybody has opened it since. It is told as
+  // soon as the handle is there; the store is mapped before.
+  [[nodiscard]] static std::expected<links, error> watch(const segment_key& key);
+  [[nodiscard]] static std::expected<bool, error> was_opened(const segment_key& key);
 
   // The current value, under the shared lock. Errors: those of the lock; not_found, if the store
   // has been removed; corrupt, if it is damaged or its data segment has gone; no_space.
@@ -289,6 +293,9 @@ class store {
   static std::expected<void, error> initialize(const segment_key& key, const store_options& options,
                                                std::span<std::byte> fresh);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
+  // For what takes a key, and no handle that could be had open. Errors: as drop_referrer().
+  static std::expected<std::shared_ptr<attachment>, error> visit(const segment_key& key);
+  static std::expected<links, error> links_of(attachment& shared);
   static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
                                                                 Segment segment);
 

@@ -48,6 +48,8 @@ auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
   SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
   auto handle = handle_to(shared);
+  auto& opened = shared->block->opened;
+  if (opened.load() == 0) opened.store(1);
   // Should its remover have died, this does the rest; should it live, it does so itself.
   if (!handle && is_removed(*shared)) static_cast<void>(remove(*shared, deadline::none()));
   return handle;
@@ -98,8 +100,7 @@ auto store<Segment, Lock>::handle_to(std::shared_ptr<attachment> shared)
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until) {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return remove(*shared, until);
 }
 
@@ -107,8 +108,7 @@ template <named_segment Segment, lock Lock>
 template <class Decision>
 std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until,
                                                         const Decision& decide) {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return remove(*shared, until, decide);
 }
 
@@ -345,12 +345,37 @@ std::expected<void, error> store<Segment, Lock>::check_sum(std::uint64_t word,
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<links, error> {
+auto store<Segment, Lock>::visit(const segment_key& key)
+    -> std::expected<std::shared_ptr<attachment>, error> {
   SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
-  control& block = *shared->block;
-  if (is_removed(*shared)) return failure(errc::not_found, "use store", key.text());
-  return contained("read references", key.text(), [&]() -> std::expected<links, error> {
+  return open(key, std::move(segment));
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<links, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
+  return links_of(*shared);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::watch(const segment_key& key) -> std::expected<links, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
+  shared->block->opened.store(0);
+  return links_of(*shared);
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<bool, error> store<Segment, Lock>::was_opened(const segment_key& key) {
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
+  return shared->block->opened.load() != 0;
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::links_of(attachment& shared) -> std::expected<links, error> {
+  const control& block = *shared.block;
+  const auto name = shared.key.text();
+  if (is_removed(shared)) return failure(errc::not_found, "use store", name);
+  return contained("read references", name, [&]() -> std::expected<links, error> {
     links found{{},
                 block.referrers.load(std::memory_order_acquire),
                 block.unnamed.load(std::memory_order_acquire) != 0};
@@ -359,7 +384,7 @@ auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<lin
       const std::uint64_t word = block.word.load(std::memory_order_acquire);
       const side& now = block.sides[detail::serial_of(word) % 2];
       if (std::atomic_ref(const_cast<std::uint64_t&>(now.references)).load() != 0) {
-        auto what = contents_of(*shared, word, "read references");
+        auto what = contents_of(shared, word, "read references");
         if (what) found.references = what->list().copy();
         const bool is_same = detail::serial_of(block.word.load()) == detail::serial_of(word);
         if (!what && is_same) return std::unexpected(what.error());
@@ -375,8 +400,7 @@ auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<lin
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::drop_referrer(const segment_key& key)
     -> std::expected<std::uint64_t, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   auto& count = shared->block->referrers;
   std::uint64_t now = count.load(std::memory_order_acquire);
   // Never below none, whatever another program has written there.
@@ -389,8 +413,7 @@ template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::set_links(const segment_key& key,
                                                            std::uint64_t referrers,
                                                            bool is_unnamed) {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   shared->block->referrers.store(referrers, std::memory_order_release);
   shared->block->unnamed.store(is_unnamed ? 1 : 0, std::memory_order_release);
   return {};

@@ -394,7 +394,7 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
     return got;
   };
   EXPECT_EQ(std::memcmp(raw.bytes().data(), "shmarkS\n", 8), 0);
-  EXPECT_EQ(number(raw, 8), 4U | std::uint64_t{1} << 32) << "version, has_checksum";
+  EXPECT_EQ(number(raw, 8), 5U | std::uint64_t{1} << 32) << "version, has_checksum";
   EXPECT_STREQ(reinterpret_cast<const char*>(raw.bytes().data() + 16),
                std::string(TypeParam::lock::name).c_str());
   EXPECT_EQ(number(raw, 40), sizeof(typename TypeParam::lock::state));
@@ -418,7 +418,9 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
   EXPECT_EQ(number(raw, 216), 0U) << "recoveries";
   EXPECT_EQ(number(raw, 224), 1U) << "referrers";
   EXPECT_EQ(number(raw, 232), 77U) << "tag";
-  EXPECT_EQ(number(raw, 240) & 0xffffffff, 1U) << "unnamed";
+  EXPECT_EQ(number(raw, 240), 1U) << "unnamed, opened";
+  EXPECT_TRUE(TypeParam::store::attach(this->key()));
+  EXPECT_EQ(number(raw, 240), 1U | std::uint64_t{1} << 32) << "unnamed, opened";
   EXPECT_EQ(std::memcmp(data.bytes().data(), "shmarkD\n", 8), 0);
   EXPECT_EQ(number(data, 8), this->key().number);
   EXPECT_EQ(number(data, 16), 1U);

@@ -190,6 +190,21 @@ TYPED_TEST(Store, CountsItsReferrers) {
   EXPECT_TRUE(made.is_unnamed());
 }
 
+TYPED_TEST(Store, TellsWhetherItHasBeenOpenedSinceItWasWatched) {
+  using store_type = typename TypeParam::store;
+  auto made = this->create();
+  must_refer(made, 10, {4});
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(store_type::watch(this->key())->references, std::vector<std::uint64_t>{4});
+    must_write(made, value_of(1, 10));
+    must_refer(made, 10, {4});
+    EXPECT_EQ(store_type::links_of(this->key())->referrers, 0U);
+    EXPECT_FALSE(store_type::was_opened(this->key()).value());
+    EXPECT_TRUE(store_type::attach(this->key()));
+    EXPECT_TRUE(store_type::was_opened(this->key()).value());
+  }
+}
+
 TYPED_TEST(Store, ARemovalIsDecidedUponWithTheLockHeld) {
   using store_type = typename TypeParam::store;
   auto made = this->create({.tag = 9});
