@@ -41,6 +41,7 @@ void stamp(control& block, const making& of) noexcept {
   block.magic = control_magic;
   block.version = layout_version;
   block.has_checksum = of.has_checksum ? 1 : 0;
+  block.has_advisory = of.has_advisory ? 1 : 0;
   block.lock_name = padded(of.lock_name);
   block.lock_size = of.lock_size;
   block.segment_size = of.segment_size;
@@ -75,13 +76,16 @@ std::expected<examined, error> examine(std::span<std::byte> segment, std::string
   const std::uint64_t limit = std::atomic_ref(block->limit).load(std::memory_order_relaxed);
   const std::uint32_t checked =
       std::atomic_ref(block->has_checksum).load(std::memory_order_relaxed);
-  if (!is_capacity(capacity) || capacity > segment.size() ||
-      sizeof(control) + 2 * capacity > segment.size() ||
-      sizeof(control) + 2 * capacity != block->segment_size || checked > 1) {
+  const std::uint32_t advised =
+      std::atomic_ref(block->has_advisory).load(std::memory_order_relaxed);
+  const std::size_t whole = control_size(advised != 0, capacity);
+  if (!is_capacity(capacity) || capacity > segment.size() || whole > segment.size() ||
+      whole != block->segment_size || checked > 1 || advised > 1) {
     return failure(errc::corrupt, attempted, object, because{"its sizes do not fit together"});
   }
   return examined{block, static_cast<std::size_t>(capacity),
-                  limit == 0 ? std::numeric_limits<std::size_t>::max() : limit, checked != 0};
+                  limit == 0 ? std::numeric_limits<std::size_t>::max() : limit, checked != 0,
+                  advised != 0};
 }
 
 bool may_be_unfinished(std::span<const std::byte> segment) noexcept {

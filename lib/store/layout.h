@@ -1,11 +1,12 @@
 // The bytes of a store's segments, version 5. LAYOUT.md draws them, this file is what compiles; a
 // change to either is a change to the other, and to layout_version.
 //
-// A control segment holds a control block and two buffers of equal capacity, one per side. A value
-// that does not fit its side's buffer lies in a data segment, which begins with a data header.
-// Right behind a value's bytes stand the numbers of the stores that it refers to, 8 bytes each.
-// Everything here is input to whoever attaches: other programs write it, so nothing is used as a
-// size or an offset before it has been checked against the mapping it came from.
+// A control segment holds a control block, a second lock if its maker asked for one, and two
+// buffers of equal capacity, one per side. A value that does not fit its side's buffer lies in a
+// data segment, which begins with a data header. Right behind a value's bytes stand the numbers of
+// the stores that it refers to, 8 bytes each. Everything here is input to whoever attaches: other
+// programs write it, so nothing is used as a size or an offset before it has been checked against
+// the mapping it came from.
 #pragma once
 
 #include <array>
@@ -49,6 +50,7 @@ struct control {
   // serial << 1 | writing. The parity of the serial says which side is current.
   alignas(cache_line) std::atomic<std::uint64_t> word;
   std::atomic<std::uint32_t> removed;  // 1: being removed, never to be used again
+  std::uint32_t has_advisory;          // 0 or 1: an advisory lock's area follows this block
   std::uint64_t limit;                 // bytes that a value, references included, may have; 0: any
 
   alignas(cache_line) std::array<side, 2> sides;
@@ -70,8 +72,8 @@ static_assert(offsetof(control, magic) == 0 && offsetof(control, version) == 8);
 static_assert(offsetof(control, has_checksum) == 12 && offsetof(control, lock_name) == 16);
 static_assert(offsetof(control, lock_size) == 40 && offsetof(control, segment_size) == 48);
 static_assert(offsetof(control, capacity) == 56 && offsetof(control, word) == 64);
-static_assert(offsetof(control, removed) == 72 && offsetof(control, limit) == 80 &&
-              offsetof(control, sides) == 128);
+static_assert(offsetof(control, removed) == 72 && offsetof(control, has_advisory) == 76);
+static_assert(offsetof(control, limit) == 80 && offsetof(control, sides) == 128);
 static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
 static_assert(offsetof(control, referrers) == 224 && offsetof(control, tag) == 232);
@@ -105,9 +107,17 @@ struct making {
   std::size_t capacity;
   bool has_checksum;
   std::uint64_t limit;
+  bool has_advisory;
   std::uint64_t tag;
   bool is_unnamed;
 };
+// Where the buffers begin, and how long all of it is.
+[[nodiscard]] constexpr std::size_t buffers_at(bool has_advisory) noexcept {
+  return sizeof(control) + (has_advisory ? lock_area_size : 0);
+}
+[[nodiscard]] constexpr std::size_t control_size(bool has_advisory, std::size_t capacity) noexcept {
+  return buffers_at(has_advisory) + 2 * capacity;
+}
 // Writes everything but the lock into a zero-filled control segment.
 void stamp(control& block, const making& of) noexcept;
 
@@ -117,6 +127,7 @@ struct examined {
   std::size_t capacity;
   std::size_t limit;  // no more than there can be
   bool has_checksum;
+  bool has_advisory;
 };
 
 // Checks all of that in a segment that is about to be used. Errors: corrupt, mismatch.

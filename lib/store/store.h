@@ -97,6 +97,7 @@ struct store_options {
   std::uint64_t company = 0;
   std::uint64_t tag = 0;    // what it holds, in a number of the maker's; for whoever opens it
   bool is_unnamed = false;  // see store::is_unnamed()
+  bool has_advisory_lock = false;  // see store::advisory_lock()
 };
 
 // Numbers of stores that a value refers to, where they lie.
@@ -224,6 +225,13 @@ class store {
     }
   }
 
+  // A handle to the store's second lock, for whoever wants to hold one over many operations. It
+  // guards nothing here and keeps nobody out but those who ask for it, too; whoever takes both
+  // takes it first. It goes with the store: ask is_gone() when it is held. Requires: the store, or
+  // a pin of it, outlives the handle. Errors: invalid, if the store was made without; those of
+  // Lock::attach().
+  [[nodiscard]] std::expected<Lock, error> advisory_lock() const;
+
   struct statistics {
     std::uint64_t serial;
     std::uint64_t length;      // bytes of the current value
@@ -265,13 +273,15 @@ class store {
           block(found.block),
           capacity(found.capacity),
           limit(found.limit),
-          has_checksum(found.has_checksum) {}
+          has_checksum(found.has_checksum),
+          has_advisory(found.has_advisory) {}
     segment_key key;
     Segment segment;
     control* block;
     std::size_t capacity;  // as examined: what lies in the block may be damaged later
     std::size_t limit;
     bool has_checksum;
+    bool has_advisory;
     std::mutex guard;                            // of:
     std::array<std::shared_ptr<data>, 2> sides;  // the data segments met last
   };
@@ -283,8 +293,16 @@ class store {
     static_assert(sizeof(typename Lock::state) <= detail::lock_area_size);
     return *std::launder(reinterpret_cast<typename Lock::state*>(block.lock_area.data()));
   }
+  // Right behind the control block. Requires: it is there.
+  static typename Lock::state& advisory_state(control& block) noexcept {
+    return *std::launder(reinterpret_cast<typename Lock::state*>(&block + 1));
+  }
+  static void destroy_locks(control& block, bool has_advisory) noexcept {
+    if (has_advisory) Lock::destroy(advisory_state(block));
+    Lock::destroy(lock_state(block));
+  }
   static std::size_t segment_size(const store_options& options) noexcept {
-    return sizeof(control) + 2 * options.capacity;
+    return detail::control_size(options.has_advisory_lock, options.capacity);
   }
   // Errors: invalid.
   static std::expected<void, error> check(const segment_key& key,

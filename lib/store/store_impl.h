@@ -10,12 +10,24 @@ std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& k
   auto* block = new (fresh.data()) control{};
   auto* state = new (block->lock_area.data()) typename Lock::state{};
   SHMARK_RETURN_IF_ERROR(Lock::create(*state, {key.space, options.company}));
+  if (options.has_advisory_lock) {
+    auto* advisory = new (block + 1) typename Lock::state{};
+    // Before the lock is made: for whoever removes what we leave if we die.
+    block->has_advisory = 1;
+    std::atomic_signal_fence(std::memory_order_release);
+    // In no company: a thread can hold only so many of one roster shared.
+    if (auto made = Lock::create(*advisory, {key.space, 0}); !made) {
+      Lock::destroy(*state);
+      return made;
+    }
+  }
   detail::stamp(*block, {.lock_name = Lock::name,
                          .lock_size = sizeof *state,
                          .segment_size = segment_size(options),
                          .capacity = options.capacity,
                          .has_checksum = options.has_checksum,
                          .limit = options.limit,
+                         .has_advisory = options.has_advisory_lock,
                          .tag = options.tag,
                          .is_unnamed = options.is_unnamed});
   return {};
@@ -157,7 +169,7 @@ void store<Segment, Lock>::empty(attachment& shared) noexcept {
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::bury(attachment& shared) {
-  Lock::destroy(lock_state(*shared.block));
+  destroy_locks(*shared.block, shared.has_advisory);
   auto done = shared.segment.unlink();
   if (!done && done.error().code == errc::not_found) return {};  // somebody did it with us
   return done;
@@ -169,7 +181,8 @@ void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
     const auto bytes = there->bytes();
     if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return;
     auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
-    Lock::destroy(lock_state(*block));
+    const bool has_room = bytes.size() >= detail::buffers_at(true);
+    destroy_locks(*block, block->has_advisory == 1 && has_room);
   } else if (there.error().code == errc::denied) {
     return;  // another program has taken the key
   }
@@ -263,6 +276,21 @@ auto store<Segment, Lock>::downgrade(transaction& from) -> std::expected<snapsho
 }
 
 template <named_segment Segment, lock Lock>
+std::expected<Lock, error> store<Segment, Lock>::advisory_lock() const {
+  if (!attachment_->has_advisory) {
+    return failure(errc::invalid, "use the advisory lock of", attachment_->key.text(),
+                   because{"it has none"}, "make the store with one");
+  }
+  auto lock = Lock::attach(advisory_state(*block_));
+  if (is_removed(*attachment_)) {
+    return failure(errc::not_found, "use store", attachment_->key.text(),
+                   because{"it has been removed"});
+  }
+  if (!lock) return about(attachment_->key, lock.error());
+  return lock;
+}
+
+template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto now, read(until));
   std::size_t allocated = attachment_->segment.bytes().size();
@@ -303,9 +331,9 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
 
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::buffer_of(attachment& shared, std::size_t index) noexcept -> place {
-  return {
-      shared.segment.bytes().subspan(sizeof(control) + index * shared.capacity, shared.capacity),
-      nullptr};
+  return {shared.segment.bytes().subspan(
+              detail::buffers_at(shared.has_advisory) + index * shared.capacity, shared.capacity),
+          nullptr};
 }
 
 template <named_segment Segment, lock Lock>

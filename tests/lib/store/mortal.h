@@ -38,7 +38,7 @@ struct mortal {
   static inline std::function<void()> interlude;
   // Segments that are larger than this, in bytes, cannot be made.
   static inline std::size_t largest = std::numeric_limits<std::size_t>::max();
-  static inline bool makes_locks = true;
+  static inline int locks_left = std::numeric_limits<int>::max();  // that can be made
   static inline bool opens_locks = true;
 
   static void step() noexcept {
@@ -93,12 +93,24 @@ struct mortal {
 class machine_without_locks {
  public:
   machine_without_locks(bool to_make, bool to_open) noexcept {
-    mortal::makes_locks = !to_make;
+    mortal::locks_left = to_make ? 0 : std::numeric_limits<int>::max();
     mortal::opens_locks = !to_open;
   }
-  ~machine_without_locks() { mortal::makes_locks = mortal::opens_locks = true; }
+  ~machine_without_locks() {
+    mortal::locks_left = std::numeric_limits<int>::max();
+    mortal::opens_locks = true;
+  }
   machine_without_locks(const machine_without_locks&) = delete;
   machine_without_locks& operator=(const machine_without_locks&) = delete;
+};
+
+// A machine that refuses to make more than one lock, for as long as this lives.
+class machine_with_one_lock {
+ public:
+  machine_with_one_lock() noexcept { mortal::locks_left = 1; }
+  ~machine_with_one_lock() { mortal::locks_left = std::numeric_limits<int>::max(); }
+  machine_with_one_lock(const machine_with_one_lock&) = delete;
+  machine_with_one_lock& operator=(const machine_with_one_lock&) = delete;
 };
 
 // A machine on which no larger segments can be made, for as long as this lives.
@@ -190,7 +202,8 @@ class mortal_lock {
   [[nodiscard]] static std::expected<void, error> create(state& at,
                                                          const lock_home& home) noexcept {
     mortal::step();
-    if (!mortal::makes_locks) return failure(errc::no_space, "create lock", "");
+    if (mortal::locks_left == 0) return failure(errc::no_space, "create lock", "");
+    --mortal::locks_left;
     auto done = L::create(at, home);
     mortal::step();
     return done;

@@ -338,15 +338,18 @@ TYPED_TEST(StoreCrash, ARemovalThatIsCutShortIsDoneByTheNext) {
 
 TYPED_TEST(StoreCrash, OneThatDiesMakingAStoreLeavesWhatCanBeRemoved) {
   using store_type = typename TypeParam::store;
-  const int deaths = mortal::dies_at_each_step(
-      [&] { EXPECT_TRUE(TypeParam::mortal_store::create(this->key(), {})); },
-      [&] {
-        store_type::remove_unfinished(this->key());
-        EXPECT_EQ(outcome(store_type::attach(this->key())), "not_found");
-        EXPECT_TRUE(store_type::create(this->key(), {})) << "the key is free";
-        EXPECT_TRUE(store_type::remove(this->key(), deadline::never()));
-      });
-  EXPECT_GE(deaths, 4);
+  for (const bool has_advisory_lock : {false, true}) {
+    const store_options options{.has_advisory_lock = has_advisory_lock};
+    const int deaths = mortal::dies_at_each_step(
+        [&] { EXPECT_TRUE(TypeParam::mortal_store::create(this->key(), options)); },
+        [&] {
+          store_type::remove_unfinished(this->key());
+          EXPECT_EQ(outcome(store_type::attach(this->key())), "not_found");
+          EXPECT_TRUE(store_type::create(this->key(), options)) << "the key is free";
+          EXPECT_TRUE(store_type::remove(this->key(), deadline::never()));
+        });
+    EXPECT_GE(deaths, has_advisory_lock ? 6 : 4);
+  }
 }
 
 TYPED_TEST(StoreCrash, OneThatDiesOpeningOrMakingAStoreHindersNobody) {

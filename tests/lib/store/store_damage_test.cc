@@ -401,7 +401,7 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
   EXPECT_EQ(number(raw, 48), 512U + 2 * 256) << "segment_size";
   EXPECT_EQ(number(raw, 56), 256U) << "capacity";
   EXPECT_EQ(number(raw, 64), 3U << 1) << "word";
-  EXPECT_EQ(number(raw, 72) & 0xffffffff, 0U) << "removed";
+  EXPECT_EQ(number(raw, 72), 0U) << "removed, has_advisory";
   EXPECT_EQ(number(raw, 80), 99999U) << "limit";
   EXPECT_EQ(number(raw, 128), 0U) << "side 0: in its buffer";
   EXPECT_EQ(number(raw, 128 + 16), 10U) << "length";
@@ -425,6 +425,16 @@ TYPED_TEST(DamagedStore, TheBytesAreWhereTheDocumentSaysTheyAre) {
   EXPECT_EQ(number(data, 8), this->key().number);
   EXPECT_EQ(number(data, 16), 1U);
   EXPECT_EQ(std::memcmp(data.bytes().data() + 64, value_of(2, 1000).data(), 1000), 0);
+}
+
+TYPED_TEST(DamagedStore, TheBytesWithAnAdvisoryLockAreWhereTheDocumentSaysTheyAre) {
+  auto made = this->create({.capacity = 256, .has_advisory_lock = true});
+  must_write(made, value_of(1, 10));
+  const auto raw = this->raw();
+  const auto& block = this->control_of(raw);
+  EXPECT_EQ(block.has_advisory, 1U);
+  EXPECT_EQ(block.segment_size, 768U + 2 * 256);
+  EXPECT_EQ(std::memcmp(raw.bytes().data() + 768, value_of(1, 10).data(), 10), 0);
 }
 
 TEST(StoreLayout, TheChecksumIsTheDocumentedOne) {

@@ -29,6 +29,7 @@ namespace {
 using namespace std::chrono_literals;
 using support::child;
 using support::exited;
+using support::killed_by;
 using support::shared;
 using support::steps;
 
@@ -484,6 +485,16 @@ TYPED_TEST(Store, OneThatCannotBeMadeLeavesNothing) {
     const machine_without_locks machine(!made, made);
     EXPECT_EQ(outcome(TypeParam::mortal_store::create(this->key(), {})), "no_space");
   }
+  const store_options with_two_locks{.has_advisory_lock = true};
+  {
+    const machine_with_one_lock machine;
+    EXPECT_EQ(outcome(TypeParam::mortal_store::create(this->key(), with_two_locks)), "no_space");
+  }
+  {
+    const machine_with_one_lock machine;
+    EXPECT_EQ(outcome(TypeParam::mortal_store::open_or_create(this->key(), with_two_locks)),
+              "no_space");
+  }
   EXPECT_EQ(outcome(TypeParam::store::attach(this->key())), "not_found");
 }
 
@@ -639,6 +650,46 @@ TYPED_TEST(Store, TwoHandlesOfOneProcessKeepEachOtherOut) {
   ASSERT_TRUE(change->commit());
   change = std::unexpected(error{});
   EXPECT_EQ(read_all(other).size(), 1U);
+}
+
+// --- The advisory lock.
+
+TYPED_TEST(Store, ItsAdvisoryLockKeepsOutOnlyWhoAsksForIt) {
+  auto made = this->create({.has_advisory_lock = true});
+  auto lock = made.advisory_lock().value();
+  ASSERT_TRUE(lock.acquire(mode::exclusive, deadline::never()));
+  auto peer = child::start([&] {
+    auto own = this->open();
+    must_write(own, value_of(1, 100));
+    auto its = own.advisory_lock().value();
+    EXPECT_EQ(outcome(its.acquire(mode::exclusive, deadline::none())), "would_block");
+  });
+  EXPECT_EQ(peer.wait(), exited(0));
+  EXPECT_EQ(read_all(made), value_of(1, 100)) << "nor does it keep out its holder";
+  lock.release(mode::exclusive);
+  auto next = child::start([&] {
+    auto own = this->open();
+    auto its = own.advisory_lock().value();
+    EXPECT_TRUE(its.acquire(mode::exclusive, deadline::never()));
+    kill(getpid(), SIGKILL);
+  });
+  EXPECT_EQ(next.wait(), killed_by(SIGKILL));
+  if constexpr (TypeParam::lock::can.crash_safe) {
+    EXPECT_TRUE(lock.acquire(mode::exclusive, deadline::never()));
+    lock.release(mode::exclusive);
+  }
+}
+
+TYPED_TEST(Store, HasAnAdvisoryLockOnlyIfItsMakerAskedForOne) {
+  auto made = this->create();
+  EXPECT_EQ(outcome(made.advisory_lock()), "invalid");
+}
+
+TYPED_TEST(Store, ItsAdvisoryLockGoesWithIt) {
+  auto made = this->create({.has_advisory_lock = true});
+  EXPECT_TRUE(made.advisory_lock());
+  ASSERT_TRUE(TypeParam::store::remove(this->key(), deadline::never()));
+  EXPECT_EQ(outcome(made.advisory_lock()), "not_found");
 }
 
 TYPED_TEST(Store, ReadersDoNotKeepEachOtherOutWhereTheLockIsShared) {
