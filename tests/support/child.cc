@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -38,7 +39,12 @@ pid_t parent_of(pid_t process) {
 [[noreturn]] void run_child(pid_t parent, const std::function<void()>& body) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);  // it died before that could tell us
-  body();
+  // Thrown further it would reach GoogleTest, and the child go on with the other tests.
+  try {
+    body();
+  } catch (const std::exception& thrown) {
+    ADD_FAILURE() << "a child threw: " << thrown.what();
+  }
   std::cout.flush();
   std::fflush(nullptr);
   _exit(::testing::Test::HasFailure() ? 1 : 0);

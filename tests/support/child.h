@@ -5,9 +5,9 @@
 //     EXPECT_EQ(holder.wait(), exited(0));
 //
 // The body runs in the child, which then ends without destructors or listeners: status 0, or 1 if a
-// GoogleTest assertion failed in it (its message is printed as usual). A child that has not been
-// waited for is killed and reaped with its object. It also dies with the thread that started it,
-// so that an aborted test leaves no processes.
+// GoogleTest assertion failed in it, or it threw (the message is printed as usual). A child that
+// has not been waited for is killed and reaped with its object. It also dies with the thread that
+// started it, so that an aborted test leaves no processes.
 #pragma once
 
 #include <signal.h>

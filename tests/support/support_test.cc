@@ -11,6 +11,7 @@
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 #include "lib/base/descriptor.h"
@@ -76,6 +77,16 @@ TEST(Child, TellsHowItEnded) {
   EXPECT_EQ(child::start([] { _exit(7); }).wait(), exited(7));
   EXPECT_EQ(child::start([] { raise(SIGKILL); }).wait(), killed_by(SIGKILL));
   EXPECT_EQ(child::start(hang).kill(), killed_by(SIGKILL));
+}
+
+// A regression: it went on as the test that had started it, and then with the other tests.
+TEST(Child, EndsWithWhatItThrows) {
+  try {
+    auto thrower = child::start([] { throw std::runtime_error("on purpose: no failure"); });
+    EXPECT_EQ(thrower.wait(), exited(1));
+  } catch (const std::runtime_error&) {
+    _exit(2);  // in the child
+  }
 }
 
 TEST(Child, EndsWithStatusOneWhenAnAssertionFails) {
