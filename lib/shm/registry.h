@@ -26,8 +26,9 @@
 //                one. Registry exclusive: if its count is 0 and nobody has it open: entry.state :=
 //                removing, commit; remove its store; erase the entry, commit; count down at those
 //                it referred to, and the same for each whose count is 0 now
-//   (5) remove   by name: variable exclusive, registry exclusive: if its count is not 0, it becomes
-//                unnamed, commit; else as in (4)
+//   (5) remove   by name: variable exclusive, registry exclusive; only now is its count what it is.
+//                If it is not 0, the variable becomes unnamed, and its name goes, commit; else as
+//                in (4)
 //   (6) collect  registry exclusive: finish (7) what was cut short. Watch all (store.h: watch),
 //   then
 //                ask of each whether it is open, and follow references from what is, or is named.

@@ -204,28 +204,30 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, bool 
                                                      deadline until) {
   std::optional<transaction> change;  // begun with the variable's lock held, and outlives it
   std::vector<std::uint64_t> references;
-  fate its = fate::kept;
-  const auto decide = [&](const reference_list& list,
-                          std::uint64_t referrers) -> std::expected<fate, error> {
+  bool is_removed = false;
+  bool is_unnamed = false;
+  const auto decide = [&](const typename store_type::candidate& it) -> std::expected<bool, error> {
     SHMARK_ASSIGN_OR_RETURN(auto begun, all_.transact(until));
     change.emplace(std::move(begun));
     const auto about = change->value().variables.find(number);
     const bool is_ready =
         about != change->value().variables.end() && about->second.state == entry_state::ready;
-    if (!is_ready) return fate::kept;
-    if (referrers != 0 && !force) {
+    if (!is_ready) return false;
+    if (it.referrers() != 0 && !force) {
+      it.set_unnamed();
       take_names(change->value(), number);
       SHMARK_RETURN_IF_ERROR(change->commit());
-      return its = fate::unnamed;
+      is_unnamed = true;
+      return false;
     }
-    references = list.copy();
+    references = it.references().copy();
     SHMARK_RETURN_IF_ERROR(set_state(*change, number, entry_state::removing));
-    return its = fate::removed;
+    return is_removed = true;
   };
   const auto done = store_type::remove(key_of(number), until, decide);
   const bool is_gone = !done && done.error().code == errc::not_found;
-  if (its == fate::unnamed) return done;
-  if (its == fate::removed) {
+  if (is_unnamed) return done;
+  if (is_removed) {
     if (!done && !is_gone) return done;
     SHMARK_RETURN_IF_ERROR(erase(*change, number));
     return remove_unused(*change, count_down(references));

@@ -123,16 +123,10 @@ class reference_list {
   std::span<const std::byte> bytes_;
 };
 
-// What is to become of a store whose removal was asked for.
-enum class fate : std::uint8_t {
-  removed,
-  unnamed,  // it stays as long as anybody refers to it, or has it open
-  kept
-};
-
 template <named_segment Segment, lock Lock>
 class store {
  public:
+  class candidate;
   class snapshot;
   class transaction;
   class pin;
@@ -152,9 +146,8 @@ class store {
   // would_deadlock.
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until);
 
-  // The same, if `decide`, which is called with the lock held, answers fate::removed. It is given
-  // the references of the current value (none, if that cannot be read) and the referrers, and
-  // returns std::expected<fate, error>. Errors: as above, and those of `decide`.
+  // The same, if `decide` says so, which is called with the lock held and a candidate, and returns
+  // std::expected<bool, error>. Errors: as above, and those of `decide`.
   template <class Decision>
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until,
                                                          const Decision& decide);
@@ -323,9 +316,7 @@ class store {
                                            const Decision& decide);
   static std::expected<void, error> remove(attachment& shared, deadline until) {
     return remove(shared, until,
-                  [](const reference_list&, std::uint64_t) -> std::expected<fate, error> {
-                    return fate::removed;
-                  });
+                  [](const candidate&) -> std::expected<bool, error> { return true; });
   }
   static void empty(attachment& shared) noexcept;
   static std::expected<void, error> bury(attachment& shared);
@@ -385,6 +376,28 @@ class store {
   std::shared_ptr<attachment> attachment_;
   control* block_;
   Lock lock_;
+};
+
+// One whose removal is being decided upon.
+template <named_segment Segment, lock Lock>
+class store<Segment, Lock>::candidate {
+ public:
+  // Of the current value; none, if that cannot be read.
+  [[nodiscard]] reference_list references() const noexcept { return references_; }
+  // As of now: whoever keeps them from changing does so before asking.
+  [[nodiscard]] std::uint64_t referrers() const noexcept {
+    return block_->referrers.load(std::memory_order_acquire);
+  }
+  // Makes it one that goes when nobody refers to it and nobody has it open.
+  void set_unnamed() const noexcept { block_->unnamed.store(1, std::memory_order_release); }
+
+ private:
+  friend class store;
+  candidate(control& block, reference_list references) noexcept
+      : block_(&block), references_(references) {}
+
+  control* block_;
+  reference_list references_;
 };
 
 // The current value; the shared lock is held as long as this lives.

@@ -131,12 +131,10 @@ std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, dead
   const auto carry_on = [&]() -> std::expected<bool, error> {
     const std::uint64_t word = shared.block->word.load(std::memory_order_acquire);
     const auto now = contents_of(shared, word, "remove store");
-    SHMARK_ASSIGN_OR_RETURN(const fate its,
-                            decide(now ? now->list() : reference_list(),
-                                   shared.block->referrers.load(std::memory_order_acquire)));
-    if (its == fate::unnamed) shared.block->unnamed.store(1, std::memory_order_release);
-    if (its == fate::removed) empty(shared);
-    return its == fate::removed;
+    const candidate it(*shared.block, now ? now->list() : reference_list());
+    SHMARK_ASSIGN_OR_RETURN(const bool is_to_go, decide(it));
+    if (is_to_go) empty(shared);
+    return is_to_go;
   };
   std::expected<bool, error> emptied = false;
   auto lock = Lock::attach(lock_state(*shared.block));

@@ -67,7 +67,8 @@ struct mortal {
   }
 
   // Runs `body` with `between` in it, at its first step, then at its second, and so on until it has
-  // no more; `prepare` before and `check` after each. Returns how many there were.
+  // no more, or a test has failed; `prepare` before and `check` after each. Returns how many there
+  // were.
   template <class Prepare, class Body, class Between, class Check>
   static int interrupted_at_each_step(const Prepare& prepare, const Body& body,
                                       const Between& between, const Check& check) {
@@ -84,7 +85,7 @@ struct mortal {
       steps_left = 0;
       interlude = nullptr;
       check();
-      if (!has_been) return steps;
+      if (!has_been || ::testing::Test::HasFailure()) return steps;
     }
   }
 };

@@ -211,23 +211,25 @@ TYPED_TEST(Store, ARemovalIsDecidedUponWithTheLockHeld) {
   auto made = this->create({.tag = 9});
   EXPECT_EQ(made.tag(), 9U);
   must_refer(made, 10, {4});
-  const auto decide = [&](fate its) {
-    return store_type::remove(
-        this->key(), deadline::none(),
-        [&](const reference_list& to, std::uint64_t referrers) -> std::expected<fate, error> {
-          EXPECT_EQ(to.copy(), std::vector<std::uint64_t>{4});
-          EXPECT_EQ(referrers, 0U);
-          auto peer = this->open();
-          EXPECT_FALSE(peer.read(deadline::none()));
-          return its;
-        });
+  bool is_to_go = false;
+  const auto decide = [&](const typename store_type::candidate& it) -> std::expected<bool, error> {
+    EXPECT_EQ(it.references().copy(), std::vector<std::uint64_t>{4});
+    EXPECT_EQ(it.referrers(), 0U);
+    made.add_referrer();
+    EXPECT_EQ(it.referrers(), 1U) << "as of now";
+    EXPECT_TRUE(store_type::drop_referrer(this->key()));
+    EXPECT_FALSE(made.is_unnamed());
+    it.set_unnamed();
+    EXPECT_TRUE(made.is_unnamed());
+    EXPECT_TRUE(store_type::set_links(this->key(), 0, false));
+    auto peer = this->open();
+    EXPECT_FALSE(peer.read(deadline::none())) << "the lock is held";
+    return is_to_go;
   };
-  EXPECT_TRUE(decide(fate::kept));
-  EXPECT_FALSE(made.is_unnamed());
-  EXPECT_TRUE(decide(fate::unnamed));
-  EXPECT_TRUE(made.is_unnamed());
+  EXPECT_TRUE(store_type::remove(this->key(), deadline::none(), decide));
   EXPECT_EQ(read_all(made), value_of(1, 10));
-  EXPECT_TRUE(decide(fate::removed));
+  is_to_go = true;
+  EXPECT_TRUE(store_type::remove(this->key(), deadline::none(), decide));
   EXPECT_EQ(outcome(made.read()), "not_found");
 }
 
