@@ -26,15 +26,15 @@
 //                one. Registry exclusive: if its count is 0 and nobody has it open: entry.state :=
 //                removing, commit; remove its store; erase the entry, commit; count down at those
 //                it referred to, and the same for each whose count is 0 now
-//   (5) remove   by name: variable exclusive, registry exclusive; only now is its count what it is.
-//                If it is not 0, the variable becomes unnamed, and its name goes, commit; else as
-//                in (4)
-//   (6) collect  registry exclusive: finish (7) what was cut short. Watch all (store.h: watch),
-//   then
-//                ask of each whether it is open, and follow references from what is, or is named.
-//                Of what was not met, ask whether it was opened since, and follow these, too.
-//                Remove the rest, as in (4), and set all counts to what was met. If a value cannot
-//                be read, nothing goes that it may refer to
+//   (5) remove   by name: variable exclusive, registry exclusive; only now ask for its name, which
+//                may be another's by now (not_found), and for its count. If that is not 0, it
+//                becomes unnamed, its name goes, commit; else as in (4). Who was refused had it
+//                open, too: (4)
+//   (6) collect  registry exclusive: finish (7) what was cut short. Watch all (store.h: watch). Ask
+//                of each whether it is open, and follow references from what is, or has a name. Of
+//                what was not met, ask whether it was opened since, and follow these, too. Remove
+//                the rest, as in (4), and set all counts to what was met. If a value cannot be
+//                read, nothing goes that it may refer to
 //   (7) finish   an entry that is making, or removing with a store that says `removed`: remove what
 //                there is, erase the entry; removing with one that does not say so: ready again
 //   (8) clean up remove all as in (5), whatever their counts; then the registry, if still empty,
@@ -196,8 +196,8 @@ class registry {
 
   static void take_names(registry_contents& all, std::uint64_t number);
 
-  // (5). `force`: whatever its count.
-  std::expected<void, error> remove(std::uint64_t number, bool force, deadline until);
+  // (5), if it still has this name; without a name, whatever its count.
+  std::expected<void, error> remove(std::uint64_t number, std::string_view name, deadline until);
 
   segment_key key_;
   contents all_;

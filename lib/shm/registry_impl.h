@@ -196,11 +196,15 @@ std::expected<void, error> registry<Backend>::remove(std::string_view name, dead
   SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
   const auto found = known->names.find(name);
   if (found == known->names.end()) return failure(errc::not_found, "remove variable", name);
-  return remove(found->second, false, until);
+  const auto number = found->second;
+  auto done = remove(number, name, until);
+  // Whoever let go of it while we had it mapped found it in use.
+  if (!done) give_up(all_.store_, number);
+  return done;
 }
 
 template <class Backend>
-std::expected<void, error> registry<Backend>::remove(std::uint64_t number, bool force,
+std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::string_view name,
                                                      deadline until) {
   std::optional<transaction> change;  // begun with the variable's lock held, and outlives it
   std::vector<std::uint64_t> references;
@@ -213,7 +217,11 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, bool 
     const bool is_ready =
         about != change->value().variables.end() && about->second.state == entry_state::ready;
     if (!is_ready) return false;
-    if (it.referrers() != 0 && !force) {
+    if (!name.empty() && number_of(change->value(), name) != number) {
+      return failure(errc::not_found, "remove variable", name,
+                     because{"somebody else has removed it"});
+    }
+    if (it.referrers() != 0 && !name.empty()) {
       it.set_unnamed();
       take_names(change->value(), number);
       SHMARK_RETURN_IF_ERROR(change->commit());
@@ -249,7 +257,7 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, bool 
   SHMARK_RETURN_IF_ERROR(finish(*change, number));
   if (!change->value().variables.contains(number)) return {};
   change.reset();
-  return remove(number, force, until);  // its remover had died before it began
+  return remove(number, name, until);  // its remover had died before it began
 }
 
 template <class Backend>
@@ -384,13 +392,13 @@ std::expected<void, error> registry<Backend>::clean_up(deadline until) {
     SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
     const auto all = *known;
     std::expected<void, error> outcome;
-    const auto remove_one = [&](std::uint64_t number, bool force) {
-      auto done = remove(number, force, until);
+    const auto remove_one = [&](std::uint64_t number, std::string_view name) {
+      auto done = remove(number, name, until);
       if (!done && done.error().code != errc::not_found && outcome) outcome = done;
     };
     // With what only they refer to; then what is left, which is open or keeps itself.
-    for (const auto& [name, number] : all.names) remove_one(number, false);
-    for (const auto& [number, about] : all.variables) remove_one(number, true);
+    for (const auto& [name, number] : all.names) remove_one(number, name);
+    for (const auto& [number, about] : all.variables) remove_one(number, {});
     SHMARK_RETURN_IF_ERROR(outcome);
     SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
     if (change.value().variables.empty()) return change.remove();

@@ -109,6 +109,20 @@ class RefRace : public node_test<Real> {
     expect_ok_or_not_found(own.remove("named"));
     return {};
   }
+  // Keeps it open, takes its name away, and then drops the reference.
+  static afterwards take_over(domain_type& own) {
+    ref_type taken;
+    {
+      auto top = at(own, "top");
+      const auto got = top.read();
+      EXPECT_TRUE(got) << got.error().message();
+      if (!got || (*got)->to.empty()) return {};
+      taken = (*got)->to.at(0);
+      expect_ok_or_not_found(own.remove("named"));
+      EXPECT_TRUE(top.update([](auto& value) { value.to.clear(); }));
+    }
+    return [taken] { EXPECT_TRUE(taken->read()) << "it lost its name when it was referred to"; };
+  }
   static afterwards collect(domain_type& own) {
     const auto done = own.collect();
     EXPECT_TRUE(done) << done.error().message();
@@ -172,6 +186,14 @@ TYPED_TEST(RefRace, WhateverIsDoneAmidWhateverElseNothingIsLostOrLeaked) {
                                 {"let go", this->let_go},
                                 {"follow", this->follow},
                                 {"remove", this->remove},
+                                {"collect", this->collect}},
+                               true);
+}
+
+TYPED_TEST(RefRace, WhatLostItsNameStaysWithWhoeverHasItOpen) {
+  this->interrupt_each_by_each({{"let go", this->let_go},
+                                {"remove", this->remove},
+                                {"take over", this->take_over},
                                 {"collect", this->collect}},
                                true);
 }
