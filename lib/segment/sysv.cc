@@ -25,11 +25,6 @@ key_t well_known_key(std::string_view space) noexcept {
   return folded != 0 ? folded : 1;
 }
 
-key_t system_key(const segment_key& key) noexcept {
-  return key.number == 0 ? well_known_key(key.space.view())
-                         : static_cast<key_t>(key.number & 0x7fffffff);
-}
-
 // For calls by id, where EINVAL says that the id is no longer anybody's.
 std::unexpected<error> id_failure(int sys_errno, const char* attempted, const segment_key& key) {
   return system_failure(sys_errno == EINVAL ? EIDRM : sys_errno, attempted, key.text());
@@ -64,7 +59,7 @@ bool maker_is_gone(const shmid_ds& status) noexcept {
 
 std::expected<int, error> find(const segment_key& key, const char* attempted) {
   if (!key.valid()) return failure(errc::invalid, attempted, key.space);
-  const int id = shmget(system_key(key), 0, 0);
+  const int id = shmget(sysv_segment::system_key(key), 0, 0);
   if (id < 0) return system_failure(errno, attempted, key.text());
   return id;
 }
@@ -105,6 +100,11 @@ std::expected<void, error> clear_away_if_abandoned(const segment_key& key, owner
 }
 
 }  // namespace
+
+key_t sysv_segment::system_key(const segment_key& key) noexcept {
+  return key.number == 0 ? well_known_key(key.space.view())
+                         : static_cast<key_t>(key.number & 0x7fffffff);
+}
 
 std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& key, owners whose) {
   SHMARK_ASSIGN_OR_RETURN(const auto status, status_of(id, key, "attach segment"));

@@ -12,6 +12,8 @@
 // keeps that mark, and the creator's process number and time beside it.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <expected>
 #include <span>
@@ -39,6 +41,9 @@ class sysv_segment {
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key);
   [[nodiscard]] static std::expected<bool, error> is_attached(const segment_key& key);
   [[nodiscard]] std::expected<void, error> unlink() const;
+
+  // The system's key of a segment, as shmget(2) and ipcs(1) know it.
+  [[nodiscard]] static key_t system_key(const segment_key& key) noexcept;
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
 

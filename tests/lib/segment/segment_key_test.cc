@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
+#include <sys/shm.h>
 
 #include <string>
 
 #include "lib/segment/segment.h"
+#include "lib/segment/sysv.h"
+#include "tests/support/unique_space.h"
 
 namespace shmark {
 namespace {
@@ -46,6 +49,19 @@ TEST(SegmentKey, DrawsAnotherNumberEveryTime) {
   EXPECT_EQ(first.space.view(), "demo");
   EXPECT_NE(first.number, second.number);
   EXPECT_NE(first.number, 0u);
+}
+
+// What ipcs(1) shows, and tools that look for segments ask for.
+TEST(SegmentKey, IsKnownToTheSystemAsItSays) {
+  for (const std::uint64_t number : {std::uint64_t{0}, std::uint64_t{0xabcdef0123456789}}) {
+    const segment_key key{support::unique_space(), number};
+    EXPECT_LT(shmget(sysv_segment::system_key(key), 0, 0), 0);
+    const auto made = sysv_segment::create(key, 1, 0600);
+    ASSERT_TRUE(made);
+    EXPECT_GE(shmget(sysv_segment::system_key(key), 0, 0), 0);
+    EXPECT_TRUE(made->unlink());
+  }
+  EXPECT_EQ(sysv_segment::system_key({"demo", 0xabcdef0123456789}), 0x23456789);
 }
 
 }  // namespace
