@@ -115,6 +115,45 @@ std::uint64_t robust_rw::company(const state& at) noexcept {
   return at.roster.load(std::memory_order_acquire);
 }
 
+segment_key robust_rw::roster_key(const state& copy) noexcept { return key_of(copy); }
+
+auto robust_rw::look(const state& copy, std::span<const std::byte> roster)
+    -> std::expected<view, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto table,
+                          detail::roster_copy::of(roster, copy.roster_number.load()));
+  const std::uint64_t word = copy.word.load();
+  view seen{.users = {}, .is_damaged = (word & damaged) != 0};
+  const seat owner = word & seat_bits;
+  const part owns = (word & offered) != 0    ? part::offered
+                    : (word & pending) != 0  ? part::drains
+                    : (word & entering) != 0 ? part::enters
+                                             : part::holds_exclusive;
+  bool owner_met = owner == 0;
+  std::vector<user> waiters;
+  for (std::uint32_t index = 0; index < table.used(); ++index) {
+    const auto who = table.at(index);
+    user its{who.thread, who.started, owns, who.is_alive, who.ticket};
+    if (who.self == owner) {
+      owner_met = true;
+      seen.users.insert(seen.users.begin(), its);
+    }
+    if (!who.is_alive) continue;  // its marks, and its waiting, count for nothing
+    if (std::ranges::find(who.marks, copy.number) != who.marks.end()) {
+      its.does = part::holds_shared;
+      seen.users.push_back(its);
+    }
+    if (who.awaits == copy.number && who.self != owner) {
+      its.does = part::waits;
+      waiters.push_back(its);
+    }
+  }
+  // Its record has another thread by now.
+  if (!owner_met) seen.users.insert(seen.users.begin(), {0, 0, owns, false, 0});
+  std::ranges::sort(waiters, {}, &user::ticket);
+  seen.users.insert(seen.users.end(), waiters.begin(), waiters.end());
+  return seen;
+}
+
 robust_rw& robust_rw::operator=(robust_rw&& other) noexcept {
   std::swap(state_, other.state_);
   std::swap(roster_, other.roster_);

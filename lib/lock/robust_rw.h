@@ -99,7 +99,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "lib/base/check.h"
 #include "lib/lock/lock.h"
@@ -145,6 +147,34 @@ class robust_rw {
   static void destroy(state& at) noexcept;
   // For lock_home::beside: locks that are made so share the roster of this one.
   [[nodiscard]] static std::uint64_t company(const state& at) noexcept;
+
+  // What a lock's bytes say of those who use it, for somebody who only looks on, by copies of the
+  // state and of the roster's bytes: takes no lock and changes nothing. The copies are of two
+  // moments, so what changed meanwhile may be shown twice, or not at all.
+  enum class part : std::uint8_t {
+    holds_exclusive,
+    holds_shared,
+    drains,   // has the word, and waits for readers to go, to hold it exclusively
+    enters,   // has the word, on its way to hold it shared
+    offered,  // was chosen from those who wait, and has not come yet
+    waits
+  };
+  struct user {
+    std::uint32_t thread;   // its number; 0: not known
+    std::uint64_t started;  // see start_ticks(); 0: not known
+    part does;
+    bool is_alive;
+    std::uint64_t ticket;  // its place among those who wait
+  };
+  struct view {
+    std::vector<user> users;  // holders first, then those who wait, the longest first
+    bool is_damaged;          // one who held it exclusively died, and nobody has repaired it
+  };
+  // The roster's key; number 0: there is none yet, and nobody uses the lock.
+  [[nodiscard]] static segment_key roster_key(const state& copy) noexcept;
+  // Errors: mismatch, if that is no roster, or not the lock's. Throws std::bad_alloc.
+  [[nodiscard]] static std::expected<view, error> look(const state& copy,
+                                                       std::span<const std::byte> roster);
 
   robust_rw(robust_rw&& other) noexcept
       : state_(other.state_),

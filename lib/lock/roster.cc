@@ -467,4 +467,49 @@ void roster::bury_if_gone(seat whose, bool thorough) noexcept {
   }
 }
 
+namespace {
+
+// What lies there, of a copy that need not be aligned.
+template <class T>
+T number_at(std::span<const std::byte> bytes, std::size_t offset) noexcept {
+  T number;
+  std::memcpy(&number, bytes.data() + offset, sizeof number);
+  return number;
+}
+
+}  // namespace
+
+std::expected<roster_copy, error> roster_copy::of(std::span<const std::byte> bytes,
+                                                  std::uint64_t number) noexcept {
+  using header = roster::header;
+  if (bytes.size() < records_at ||
+      number_at<std::array<char, 8>>(bytes, offsetof(header, magic)) != magic ||
+      number_at<std::uint32_t>(bytes, offsetof(header, version)) != version ||
+      number_at<std::uint32_t>(bytes, offsetof(header, record_size)) != sizeof(participant)) {
+    return failure(errc::mismatch, "look at", "a table of participants",
+                   because{"it is of another version, or not one"});
+  }
+  if (number != 0 && number_at<std::uint64_t>(bytes, offsetof(header, number)) != number) {
+    return failure(errc::mismatch, "look at", "a table of participants",
+                   because{"it is not the one that the lock was made with"});
+  }
+  const auto used = number_at<std::uint32_t>(bytes, offsetof(header, used));
+  return roster_copy(bytes, std::min(used, records_in(bytes.size())));
+}
+
+roster_copy::record roster_copy::at(std::uint32_t index) const noexcept {
+  const auto bytes = bytes_.subspan(bytes_of(index), sizeof(participant));
+  const auto incarnation = number_at<std::uint64_t>(bytes, offsetof(participant, incarnation));
+  const auto proof = number_at<std::uint32_t>(bytes, offsetof(participant, proof));
+  record copy{.self = seat_of(index, incarnation) & seat_bits,
+              .is_alive = is_taken(incarnation) && says_alive(proof),
+              .thread = number_at<std::uint32_t>(bytes, offsetof(participant, thread)),
+              .started = number_at<std::uint64_t>(bytes, offsetof(participant, started)),
+              .marks = number_at<std::array<std::uint32_t, 8>>(bytes, offsetof(participant, marks)),
+              .awaits = number_at<std::uint32_t>(bytes, offsetof(participant, awaits)),
+              .ticket = number_at<std::uint64_t>(bytes, offsetof(participant, ticket))};
+  for (auto& mark : copy.marks) mark &= ~participant::awaited;
+  return copy;
+}
+
 }  // namespace shmark::detail

@@ -56,6 +56,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
@@ -187,10 +188,42 @@ class roster {
   void shrink() noexcept;
   // (2). Returns false if somebody is stopped while it joins or leaves; then nothing is changed.
   [[nodiscard]] bool leave(const member& who) noexcept;
+  friend class roster_copy;
 
   segment_key key_;
   posix_segment segment_;
   std::atomic<std::uint64_t> users_{0};
+};
+
+// A table as copied by somebody who only looks on, byte by byte while others change it: records may
+// be half of one moment and half of another. Any bytes make a copy or an error.
+class roster_copy {
+ public:
+  struct record {
+    seat self;
+    bool is_alive;  // as the proof says; false for a record that nobody has
+    std::uint32_t thread;
+    std::uint64_t started;
+    std::array<std::uint32_t, 8> marks;  // without `awaited`
+    std::uint32_t awaits;
+    std::uint64_t ticket;
+  };
+
+  // Requires: the bytes outlive it. Errors: mismatch, if they are no table of this number, which 0
+  // leaves open.
+  [[nodiscard]] static std::expected<roster_copy, error> of(std::span<const std::byte> bytes,
+                                                            std::uint64_t number) noexcept;
+  // How many records there may be.
+  [[nodiscard]] std::uint32_t used() const noexcept { return used_; }
+  // Requires: index < used().
+  [[nodiscard]] record at(std::uint32_t index) const noexcept;
+
+ private:
+  roster_copy(std::span<const std::byte> bytes, std::uint32_t used) noexcept
+      : bytes_(bytes), used_(used) {}
+
+  std::span<const std::byte> bytes_;
+  std::uint32_t used_;
 };
 
 }  // namespace shmark::detail

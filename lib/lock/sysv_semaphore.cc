@@ -3,6 +3,7 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -177,6 +178,38 @@ std::expected<acquired, error> sysv_semaphore::upgrade(deadline until) noexcept 
   if (failed != 0) return refusal(failed, "upgrade lock", name);
   held_ = mode::exclusive;
   return acquired::ok;
+}
+
+std::expected<sysv_semaphore::view, error> sysv_semaphore::look(std::int32_t key) noexcept {
+  constexpr const char* attempted = "look at";
+  const auto name = name_of_key(key);
+  if (key == 0) return failure(errc::not_found, attempted, name);
+  const int id = semget(key, 0, 0);
+  if (id < 0) return system_failure(errno, attempted, name);
+  semid_ds status{};
+  union {
+    int value;
+    semid_ds* status;
+    unsigned short* values;
+  } argument{.status = &status};
+  if (semctl(id, 0, IPC_STAT, argument) != 0) return system_failure(errno, attempted, name);
+  if (status.sem_nsems != how_many) {
+    return failure(errc::mismatch, attempted, name, because{"it is another program's set"});
+  }
+  // -1 where it has gone meanwhile.
+  const auto ask = [id](unsigned short which, int what) { return semctl(id, which, what); };
+  const int counts[] = {ask(readers, GETVAL), ask(writers, GETVAL), ask(readers, GETZCNT),
+                        ask(writers, GETZCNT)};
+  for (const int count : counts) {
+    if (count < 0) return system_failure(errno, attempted, name);
+  }
+  return view{.id = id,
+              .readers = static_cast<std::uint32_t>(counts[0]),
+              .last_reader = std::max(ask(readers, GETPID), 0),
+              .writers = static_cast<std::uint32_t>(counts[1]),
+              .last_writer = std::max(ask(writers, GETPID), 0),
+              .waiting = static_cast<std::uint32_t>(counts[2] + counts[3]),
+              .since = status.sem_otime};
 }
 
 }  // namespace shmark

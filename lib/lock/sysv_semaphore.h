@@ -77,6 +77,20 @@ class sysv_semaphore {
   [[nodiscard]] std::expected<void, error> downgrade() noexcept;
   [[nodiscard]] std::expected<acquired, error> upgrade(deadline until) noexcept;
 
+  // What the kernel says of those who use the semaphores of this key, for somebody who only looks
+  // on: asks for one number after the other, and changes nothing.
+  struct view {
+    int id;
+    std::uint32_t readers;  // how many hold it shared; the kernel does not say who
+    pid_t last_reader;      // who was the last to hold or release it shared, or to ask for it
+    std::uint32_t writers;  // 1 while somebody holds it exclusively
+    pid_t last_writer;      // who that is, if so; else who was the last to ask
+    std::uint32_t waiting;  // threads that wait
+    std::int64_t since;     // when somebody last took or released it, in seconds since the epoch
+  };
+  // Errors: not_found; denied; mismatch, if it is another program's set.
+  [[nodiscard]] static std::expected<view, error> look(std::int32_t key) noexcept;
+
  private:
   explicit sysv_semaphore(int id) noexcept : id_(id) {}
   [[nodiscard]] bool holds() const noexcept;

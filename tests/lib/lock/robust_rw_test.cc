@@ -10,7 +10,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -517,6 +520,97 @@ TEST(RobustRwDeathTest, ReleasingInTheOtherModeStopsTheProgram) {
         handle.release(mode::shared);
       },
       "not held in this mode");
+}
+
+// --- Looking on.
+
+// What is in an object in /dev/shm, as bytes.
+std::vector<std::byte> bytes_of(const segment_key& key) {
+  std::ifstream file("/dev/shm/" + std::string(key.text().view()), std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::byte> bytes(text.size());
+  std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+// One line for each that uses the lock: "holds_shared 1234".
+std::vector<std::string> users_of(const lock_under_test& lock) {
+  constexpr std::array names{"holds_exclusive", "holds_shared", "drains",
+                             "enters",          "offered",      "waits"};
+  const auto roster = bytes_of(robust_rw::roster_key(lock.state()));
+  const auto seen = robust_rw::look(lock.state(), roster).value();
+  std::vector<std::string> all;
+  for (const auto& user : seen.users) {
+    all.push_back(std::string(names[static_cast<std::size_t>(user.does)]) + " " +
+                  std::to_string(user.thread) + (user.is_alive ? "" : " dead"));
+  }
+  return all;
+}
+
+template <class Process>
+std::string line(const char* what, Process& of, const char* after = "") {
+  return std::string(what) + " " + std::to_string(of.process().pid()) + after;
+}
+
+TEST(RobustRwLook, ShowsWhoHoldsItAndWhoWaitsTheLongestFirst) {
+  const lock_under_test lock;
+  holder writer(lock, mode::exclusive);
+  waiter first(lock);
+  waiter second(lock, mode::shared);
+  EXPECT_EQ(users_of(lock), (std::vector{line("holds_exclusive", writer), line("waits", first),
+                                         line("waits", second)}));
+  EXPECT_EQ(writer.release(), exited(0));
+  EXPECT_EQ(first.finish(), "ok");
+  EXPECT_EQ(second.finish(), "ok");
+  EXPECT_EQ(users_of(lock), std::vector<std::string>{});
+}
+
+TEST(RobustRwLook, ShowsEachReaderAndTheWriterThatWaitsForThem) {
+  const lock_under_test lock;
+  holder one(lock, mode::shared);
+  holder other(lock, mode::shared);
+  waiter writer(lock);
+  EXPECT_EQ(users_of(lock), (std::vector{line("drains", writer), line("holds_shared", one),
+                                         line("holds_shared", other)}));
+  one.kill();
+  EXPECT_EQ(users_of(lock), (std::vector{line("drains", writer), line("holds_shared", other)}));
+  EXPECT_EQ(other.release(), exited(0));
+  EXPECT_EQ(writer.finish(), "ok");
+}
+
+TEST(RobustRwLook, ShowsADeadOwnerUntilSomebodyTakesOver) {
+  const lock_under_test lock;
+  holder first(lock, mode::exclusive);
+  const auto dead = line("holds_exclusive", first, " dead");
+  first.kill();
+  EXPECT_EQ(users_of(lock), std::vector{dead});
+  holder told(lock, mode::exclusive);
+  const auto roster = bytes_of(robust_rw::roster_key(lock.state()));
+  EXPECT_TRUE(robust_rw::look(lock.state(), roster).value().is_damaged);
+  EXPECT_EQ(told.release(), exited(0));
+  EXPECT_FALSE(robust_rw::look(lock.state(), roster).value().is_damaged);
+}
+
+TEST(RobustRwLook, TakesAnyBytesForAViewOrAnError) {
+  const lock_under_test lock;
+  holder writer(lock, mode::exclusive);
+  auto roster = bytes_of(robust_rw::roster_key(lock.state()));
+  roster.resize(4096);
+  for (std::size_t size = 0; size < 1024; ++size) {
+    const std::vector<std::byte> cut(roster.begin(), roster.begin() + static_cast<long>(size));
+    static_cast<void>(robust_rw::look(lock.state(), cut));
+  }
+  for (std::size_t bit = 0; bit < 512 * 8; ++bit) {
+    const auto flip = std::byte{1} << bit % 8;
+    roster[bit / 8] ^= flip;
+    if (const auto seen = robust_rw::look(lock.state(), roster)) {
+      EXPECT_LE(seen->users.size(), 32U);
+    }
+    roster[bit / 8] ^= flip;
+  }
+  const std::vector<std::byte> nothing(4096);
+  EXPECT_EQ(robust_rw::look(lock.state(), nothing).error().code, errc::mismatch);
+  EXPECT_EQ(writer.release(), exited(0));
 }
 
 }  // namespace

@@ -135,5 +135,31 @@ TEST(SysvSemaphoreDeathTest, ReleasingInTheOtherModeStopsTheProgram) {
   handle.release(mode::shared);
 }
 
+TEST(SysvSemaphore, CanBeLookedAtWithoutBeingTouched) {
+  const lock_under_test lock;
+  const auto look = [&] { return sysv_semaphore::look(lock.state().key).value(); };
+  EXPECT_EQ(look().writers + look().readers + look().waiting, 0U);
+  EXPECT_EQ(look().since, 0);
+  {
+    holder writer(lock, mode::exclusive);
+    waiter next(lock);
+    EXPECT_EQ(look().writers, 1U);
+    EXPECT_EQ(look().last_writer, writer.process().pid());
+    EXPECT_EQ(look().waiting, 1U);
+    EXPECT_NE(look().since, 0);
+    EXPECT_EQ(writer.release(), exited(0));
+    EXPECT_EQ(next.finish(), "ok");
+  }
+  holder reader(lock, mode::shared);
+  EXPECT_EQ(look().readers, 1U);
+  EXPECT_EQ(look().last_reader, reader.process().pid());
+  EXPECT_EQ(look().writers, 0U);
+  EXPECT_EQ(reader.release(), exited(0));
+  const auto key = lock.state().key.load();
+  sysv_semaphore::destroy(lock.state());
+  EXPECT_EQ(sysv_semaphore::look(key).error().code, errc::not_found);
+  EXPECT_EQ(sysv_semaphore::look(0).error().code, errc::not_found);
+}
+
 }  // namespace
 }  // namespace shmark
