@@ -1,0 +1,147 @@
+// What shmctl changes: collect, remove, cleanup.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/child.h"
+#include "tests/support/steps.h"
+#include "tests/tools/shmctl/fixture.h"
+
+namespace shmark {
+namespace {
+
+using support::child;
+using support::killed_by;
+using support::steps;
+
+template <class Backend>
+class ShmctlChanges : public shmctl_test<Backend> {
+ public:
+  [[nodiscard]] std::size_t count() const { return expect(this->open().count()); }
+
+  // A process that holds `it` exclusively from now on.
+  [[nodiscard]] child hold() const {
+    steps step;
+    auto holder = child::start([&] {
+      auto it = this->template make<int>("it");
+      const auto change = expect(it.transact());
+      step.reach(1);
+      step.await(2);
+    });
+    step.await(1);
+    return holder;
+  }
+  // Two unnamed variables that refer to each other, of a process that was killed.
+  void leak_a_circle() const {
+    auto dead = child::start([this] {
+      using node = linked<Backend>;
+      auto one = expect(this->open().template make_ref<node>({}));
+      auto other = expect(this->open().template make_ref<node>({.to = {one}}));
+      expect(one->write({.to = {other}}));
+      raise(SIGKILL);
+    });
+    EXPECT_EQ(dead.wait(), killed_by(SIGKILL));
+  }
+};
+TYPED_TEST_SUITE(ShmctlChanges, all_backends, name_of_backend);
+
+TYPED_TEST(ShmctlChanges, NothingButTheVariableThatItRemoves) {
+  this->write("it", 1);
+  this->write("that", 2);
+  EXPECT_EQ(this->output({"remove", "it"}), "removed it\n");
+  this->expect_complaint({"remove", "it"}, {"no variable it"});
+  EXPECT_EQ(this->output({"get", "that"}), "2\n");
+  EXPECT_EQ(this->count(), 1U);
+}
+
+TYPED_TEST(ShmctlChanges, OnlyTheNameOfWhatOthersReferTo) {
+  auto note = this->template make<std::string>("note");
+  this->write("notes", std::vector{expect(note.reference())});
+  EXPECT_THAT(this->output({"remove", "note"}),
+              AllOf(HasSubstr("note has lost its name"), HasSubstr("keep it as :")));
+  EXPECT_EQ(this->count(), 2U);
+  const auto variables = this->json_output({"list"})["domains"][0]["variables"];
+  EXPECT_EQ(variables[1]["name"], json());
+}
+
+TYPED_TEST(ShmctlChanges, NoUnnamedVariableByItsNumber) {
+  const auto open = expect(this->open().template unnamed<int>());
+  char number[32];
+  std::snprintf(number, sizeof number, ":%016llx", static_cast<unsigned long long>(open.number()));
+  this->expect_complaint({"remove", number}, {"has no name", "collect"});
+  EXPECT_EQ(this->count(), 1U);
+}
+
+TYPED_TEST(ShmctlChanges, NothingThatSomebodyHolds) {
+  this->write("it", 1);
+  auto holder = this->hold();
+  for (const std::string command : {"remove", "cleanup"}) {
+    const auto done = this->run({command, command == "remove" ? "it" : "--yes", "--timeout=0"});
+    EXPECT_EQ(done.how, exited(1)) << done.err;
+    EXPECT_EQ(done.out, "");
+    EXPECT_THAT(done.err, AllOf(HasSubstr("deadline"), HasSubstr("//tools:shmctl -- locks")));
+  }
+  EXPECT_EQ(this->output({"get", "it"}), "1\n");
+}
+
+// Whether the process would be told of Ctrl-C.
+bool catches_interrupts(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("SigCgt:")) continue;
+    return (std::strtoull(line.c_str() + 7, nullptr, 16) & (1U << (SIGINT - 1))) != 0;
+  }
+  return false;
+}
+
+TYPED_TEST(ShmctlChanges, NothingMoreOnceItIsInterrupted) {
+  this->write("it", 1);
+  auto holder = this->hold();
+  for (const std::string command : {"remove", "cleanup"}) {
+    support::program running(this->folder(), this->path,
+                             {command, command == "remove" ? "it" : "--yes", "--timeout=3600",
+                              "--domain=" + this->name()});
+    while (!catches_interrupts(running.process().pid())) sched_yield();
+    running.process().send(SIGINT);
+    const auto done = running.finish();
+    EXPECT_EQ(done.how, exited(130)) << done.err;
+    EXPECT_THAT(done.err, HasSubstr("interrupted"));
+  }
+  holder.kill();
+  EXPECT_EQ(this->output({"get", "it"}), "1\n");
+  this->write("it", 2);
+}
+
+TYPED_TEST(ShmctlChanges, WhatTheDeadHaveLeftWhenItCollects) {
+  this->write("it", 1);
+  this->leak_a_circle();
+  EXPECT_EQ(this->count(), 3U);
+  EXPECT_THAT(this->output({"collect"}), HasSubstr("2 variables removed, 0 counts corrected"));
+  EXPECT_EQ(this->count(), 1U);
+  this->change(this->template make<int>("it").number(),
+               [](detail::control& block) { block.referrers = 7; });
+  EXPECT_THAT(this->output({"collect"}), HasSubstr("0 variables removed, 1 count corrected"));
+  EXPECT_EQ(this->output({"get", "it"}), "1\n");
+}
+
+TYPED_TEST(ShmctlChanges, ADomainOnlyWhenItIsToldTwice) {
+  this->write("it", 1);
+  this->expect_complaint({"cleanup"}, {"1 variable", "--yes", "--dry_run"});
+  const auto shown = this->output({"cleanup", "--dry_run"});
+  EXPECT_THAT(shown, AllOf(HasSubstr("1 variable would go"), HasSubstr("it"),
+                           HasSubstr("Nothing was removed.")));
+  EXPECT_EQ(this->output({"get", "it"}), "1\n");
+  EXPECT_THAT(this->output({"cleanup", "--yes"}), HasSubstr("removed domain " + this->name()));
+  EXPECT_FALSE(domain<TypeParam>::open_existing(this->name()));
+  this->expect_complaint({"cleanup", "--yes"}, {"no domain " + this->name()});
+}
+
+}  // namespace
+}  // namespace shmark

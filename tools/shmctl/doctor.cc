@@ -1,0 +1,87 @@
+// doctor.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "tools/shmctl/commands.h"
+#include "tools/shmctl/finding.h"
+#include "tools/shmctl/text.h"
+
+namespace shmark::inspector {
+namespace {
+
+using nlohmann::ordered_json;
+
+void append(examination& to, examination from) {
+  std::ranges::move(from.found, std::back_inserter(to.found));
+  std::ranges::move(from.doubts, std::back_inserter(to.doubts));
+}
+
+examination examine_all(const arguments& asked) {
+  examination all;
+  // What is not there may have left something all the same.
+  if (const auto domains = places(asked)) {
+    for (const auto& each : *domains) append(all, examine(each));
+  }
+  append(all, examine_strays(asked.is_domain_given ? std::optional(asked.domain) : std::nullopt));
+  return all;
+}
+
+// What both looks have found. A program that is just about to clean up after itself looks like a
+// dead one, and is given the time to.
+examination examine_twice(const arguments& asked) {
+  constexpr useconds_t pause_us = 200'000;
+  auto first = examine_all(asked);
+  if (first.found.empty()) return first;
+  usleep(pause_us);
+  auto second = examine_all(asked);
+  std::erase_if(second.found, [&](const finding& each) {
+    return std::ranges::none_of(first.found,
+                                [&](const finding& before) { return before.is(each); });
+  });
+  return second;
+}
+
+void print_text(const examination& all) {
+  for (const auto& each : all.found) {
+    const auto where = each.domain.empty() ? "" : fmt::format("domain {}, ", each.domain);
+    fmt::print("{}{}: {}\n  mend: {}\n", where, printable(each.object), printable(each.what),
+               each.mend);
+  }
+  for (const auto& doubt : all.doubts) fmt::print("not judged: {}\n", doubt);
+  if (all.found.empty()) {
+    fmt::print("nothing found\n");
+  } else {
+    fmt::print("{} found\n", all.found.size());
+  }
+}
+
+void print_as_json(const examination& all) {
+  auto found = ordered_json::array();
+  for (const auto& each : all.found) {
+    found.push_back({{"kind", each.kind},
+                     {"domain", each.domain.empty() ? ordered_json() : ordered_json(each.domain)},
+                     {"object", text_json(each.object)},
+                     {"what", each.what},
+                     {"mend", each.mend}});
+  }
+  print_json({{"found", std::move(found)}, {"not_judged", all.doubts}});
+}
+
+}  // namespace
+
+int diagnose(const arguments& asked) {
+  const auto all = examine_twice(asked);
+  if (asked.json) {
+    print_as_json(all);
+  } else {
+    print_text(all);
+  }
+  return all.found.empty() ? good : found_something;
+}
+
+}  // namespace shmark::inspector
