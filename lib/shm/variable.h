@@ -34,7 +34,8 @@
 // if it is an unnamed one (domain.h).
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time. Give
-// each thread, and each forked child, a copy() of its own.
+// each thread, and each forked child, a copy() of its own. A child that asks by its parent's
+// handle, while the parent holds a lock by it, is stopped: it holds nothing.
 //
 // What survives a crash: the value as of the last commit. A transaction that was cut short at any
 // instruction leaves no trace (see store.h), but for counts that collect() sets right.
@@ -55,6 +56,7 @@
 #include "lib/base/contained.h"
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
+#include "lib/base/process.h"
 #include "lib/codec/codec.h"
 #include "lib/shm/backend.h"
 #include "lib/shm/ref.h"
@@ -160,8 +162,9 @@ class variable {
   [[nodiscard]] std::expected<writing, error> writable(deadline until = deadline::never());
   // The read lock. Errors: as read().
   [[nodiscard]] std::expected<reading, error> readlock(deadline until = deadline::never());
-  // How this handle holds the lock, if it does.
+  // How this handle holds the lock, if it does. A forked child's copy of it does not.
   [[nodiscard]] std::optional<mode> locked() const noexcept {
+    if (since_fork_ != fork_depth()) return std::nullopt;
     if (exclusive_) return mode::exclusive;
     return shared_ ? std::optional(mode::shared) : std::nullopt;
   }
@@ -216,6 +219,12 @@ class variable {
   // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
   std::expected<void, error> publish(const detail::targets<Backend>& now);
   std::expected<void, error> read_back();
+  // For forked children, which do not hold what their parents held when they were forked.
+  void refuse_forked() const noexcept {
+    const bool is_held = exclusive_ || shared_;
+    SHMARK_CHECK(!is_held || since_fork_ == fork_depth(),
+                 "a forked child uses the handle by which its parent holds a lock: copy() it");
+  }
   void end_transaction() noexcept;
   void end_reading() noexcept;
   void give_up_forsaken() noexcept;
@@ -243,8 +252,9 @@ class variable {
   std::optional<typename store_type::transaction> exclusive_;
   std::uint32_t readings_ = 0;
   std::uint32_t transactions_ = 0;
-  bool changed_ = false;                 // since the last commit, copy_ may have been
-  std::vector<std::uint64_t> forsaken_;  // to be given up once the lock is released
+  std::uint32_t since_fork_ = fork_depth();  // when it was taken
+  bool changed_ = false;                     // since the last commit, copy_ may have been
+  std::vector<std::uint64_t> forsaken_;      // to be given up once the lock is released
 
   std::int64_t dwell_ns_ = 0;
   std::int64_t decoded_ns_ = 0;  // when, if there is a dwell

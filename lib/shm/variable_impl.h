@@ -134,6 +134,7 @@ std::expected<void, error> variable<T, Backend>::refresh(const Held& by) {
 
 template <class T, class Backend>
 std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
+  refuse_forked();
   if (locked()) return &copy_;
   if (dwell_ns_ != 0 && word_ != no_copy && monotonic_ns() - decoded_ns_ < dwell_ns_) {
     ++hits_;
@@ -146,10 +147,12 @@ std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
 
 template <class T, class Backend>
 auto variable<T, Backend>::readlock(deadline until) -> std::expected<reading, error> {
+  refuse_forked();
   if (!locked()) {
     SHMARK_ASSIGN_OR_RETURN(auto now, store_.read(until));
     SHMARK_RETURN_IF_ERROR(refresh(now));
     shared_.emplace(std::move(now));
+    since_fork_ = fork_depth();
   }
   ++readings_;
   return reading(*this);
@@ -179,11 +182,13 @@ std::expected<void, error> variable<T, Backend>::each(F&& visit, deadline until)
 
 template <class T, class Backend>
 auto variable<T, Backend>::begin(deadline until) -> std::expected<transaction, error> {
+  refuse_forked();
   if (!exclusive_) {
     SHMARK_ASSIGN_OR_RETURN(auto change,
                             shared_ ? store_.upgrade(*shared_, until) : store_.write(until));
     shared_.reset();
     exclusive_.emplace(std::move(change));
+    since_fork_ = fork_depth();
   }
   ++transactions_;
   return transaction(*this);

@@ -382,6 +382,26 @@ TYPED_TEST(VariableLock, AChildThatEndsWhatItsParentHoldsIsStoppedAndReleasesNot
   EXPECT_EQ(state_elsewhere(*this), "free");
 }
 
+TYPED_TEST(VariableLock, AChildDoesNotTakeWhatItsParentHoldsForItsOwn) {
+  auto here = this->template make<int>();
+  ASSERT_TRUE(here.write(1));
+  auto change = here.transact().value();
+  change.value() = 2;
+  const std::vector<std::function<void()>> uses{
+      [&] { static_cast<void>(here.read()); },
+      [&] { static_cast<void>(here.readlock()); },
+      [&] { static_cast<void>(here.write(3)); },
+      [&] { static_cast<void>(here.update([](int& n) { ++n; })); },
+      [&] { static_cast<void>(here.transact()); },
+  };
+  for (const auto& use : uses) {
+    EXPECT_EQ(child::start(use).wait(), killed_by(SIGABRT)) << "it was to be told";
+  }
+  ASSERT_TRUE(change.commit());
+  EXPECT_EQ(value_of(here), 2);
+  EXPECT_EQ(here.serial(), 3U);
+}
+
 TYPED_TEST(VariableLock, AChildThatEndsHoldingItLeavesNoHolder) {
   auto here = this->template make<int>();
   for (const mode how : {mode::exclusive, mode::shared}) {
