@@ -67,7 +67,6 @@ struct unlucky {
 template <class Backend>
 class Conformance : public domain_test<Backend> {
  public:
-  using tree_type = tree<Backend>;
   using segment = typename Backend::segment;
 
   [[nodiscard]] segment_key key_of(std::uint64_t number) const {
@@ -84,7 +83,7 @@ int referrers_of(Tree& of) {
 }
 
 TYPED_TEST(Conformance, AReferenceAndItsTargetAreOneThroughAnyDepth) {
-  using tree_type = typename TestFixture::tree_type;
+  using tree_type = tree<TypeParam>;
   auto own = this->open();
   auto leaf = own.template unnamed<tree_type>().value();
   ASSERT_TRUE(leaf.write({.text = "leaf", .items = {}, .fields = {}}));
@@ -111,7 +110,7 @@ TYPED_TEST(Conformance, AReferenceAndItsTargetAreOneThroughAnyDepth) {
 }
 
 TYPED_TEST(Conformance, OverwritingErasingAndClearingLetGoOfWhatWasReferredTo) {
-  using tree_type = typename TestFixture::tree_type;
+  using tree_type = tree<TypeParam>;
   auto own = this->open();
   auto root = own.template variable<tree_type>("root").value();
   auto kept = own.template unnamed<tree_type>().value();
@@ -144,7 +143,7 @@ TYPED_TEST(Conformance, OverwritingErasingAndClearingLetGoOfWhatWasReferredTo) {
 }
 
 TYPED_TEST(Conformance, WhatADroppedTargetReferredToGoesWithItToAnyDepth) {
-  using tree_type = typename TestFixture::tree_type;
+  using tree_type = tree<TypeParam>;
   auto own = this->open();
   auto root = own.template variable<tree_type>("root").value();
   {

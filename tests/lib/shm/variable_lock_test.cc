@@ -271,6 +271,30 @@ TYPED_TEST(VariableLock, IsUpgradedWithNobodyInBetween) {
   EXPECT_EQ(value_of(here), processes * increments);
 }
 
+TYPED_TEST(VariableLock, AnUpgradeIsRefusedOrGoesBeforeTheWriterThatWaits) {
+  auto here = this->template make<int>();
+  steps step;
+  auto writer = child::start([&] {
+    auto own = this->template make<int>();
+    step.await(1);
+    step.reach(2);
+    EXPECT_TRUE(own.update([](int& n) { n += 10; }));
+  });
+  bool is_refused = false;
+  {
+    const auto seen = here.readlock().value();
+    step.reach(1);
+    step.await(2);
+    writer.await_asleep();
+    const auto done = here.update([](int& n) { ++n; });
+    is_refused = outcome(done) == "would_deadlock";
+    EXPECT_TRUE(done || is_refused) << done.error().message();
+    EXPECT_EQ(*seen, is_refused ? 0 : 1);
+  }
+  EXPECT_EQ(writer.wait(), exited(0));
+  EXPECT_EQ(value_of(here), is_refused ? 10 : 11);
+}
+
 TYPED_TEST(VariableLock, OfTwoThatUpgradeOneIsRefusedAndGoesOnReading) {
   auto here = this->template make<int>();
   steps step;
