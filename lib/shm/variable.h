@@ -6,8 +6,8 @@
 //     std::printf("%d\n", **visits->read());
 //
 // T is whatever Boost.Serialization can save: numbers, strings, the standard containers (include
-// boost/serialization/map.hpp and so on), types with serialize(). A variable that nobody has
-// written reads as T{}.
+// boost/serialization/map.hpp and so on), types with serialize(); the compiler says so of others. A
+// variable that nobody has written reads as T{}.
 //
 // Several operations under one lock:
 //

@@ -42,6 +42,7 @@
 #include "lib/codec/direct/exports.h"
 #include "lib/codec/direct/format.h"
 #include "lib/codec/direct/objects.h"
+#include "lib/codec/direct/serializable.h"
 
 namespace shmark {
 
@@ -289,7 +290,7 @@ class direct_input : public detail::archive_base {
   // What direct_output::save_members() has saved.
   template <class T>
   [[gnu::always_inline]] void load_members(T& object, std::uint32_t version) {
-    boost::serialization::serialize_adl(*this, object, version);
+    detail::serialize_members(*this, object, version);
   }
   template <class T, class A>
     requires detail::plain_number<T>

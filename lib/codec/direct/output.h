@@ -33,6 +33,7 @@
 #include "lib/codec/direct/classes.h"
 #include "lib/codec/direct/exports.h"
 #include "lib/codec/direct/format.h"
+#include "lib/codec/direct/serializable.h"
 
 namespace shmark {
 
@@ -278,8 +279,8 @@ class direct_output : public detail::archive_base {
   // no bytes account for; and vectors of numbers, which are copied whole.
   template <class T>
   [[gnu::always_inline]] void save_members(const T& object) {
-    boost::serialization::serialize_adl(*this, const_cast<T&>(object),
-                                        boost::serialization::version<T>::value);
+    detail::serialize_members(*this, const_cast<T&>(object),
+                              boost::serialization::version<T>::value);
   }
   template <class T, class A>
     requires detail::plain_number<T>
