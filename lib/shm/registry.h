@@ -23,13 +23,15 @@
 //   (3) resolve  a reference in a value that is being decoded: open it. Variable shared or
 //                exclusive, so that the value stays current meanwhile
 //   (4) give up  a handle of an unnamed variable (once it is unmapped), or the last reference to
-//                one. Registry exclusive: if its count is 0 and nobody has it open: entry.state :=
-//                removing, commit; remove its store; erase the entry, commit; count down at those
-//                it referred to, and the same for each whose count is 0 now
+//                one. Registry exclusive: if it has no name, its count is 0 and nobody has it open:
+//                entry.state := removing, commit; remove its store; erase the entry, commit; count
+//                down at those it referred to, and the same for each whose count is 0 now. Whoever
+//                sees no mark that it is unnamed, and unmaps it, looks then whether the registry
+//                has changed since before, and if so does not rely on that
 //   (5) remove   by name: variable exclusive, registry exclusive; only now ask for its name, which
 //                may be another's by now (not_found), and for its count. If that is not 0, it
-//                becomes unnamed, its name goes, commit; else as in (4). Who was refused had it
-//                open, too: (4)
+//                becomes unnamed: mark it; take its name, commit; else as in (4). Who was refused
+//                had it open, too: (4)
 //   (6) collect  registry exclusive: finish (7) what was cut short. Watch all (store.h: watch). Ask
 //                of each whether it is open, and follow references from what is, or has a name. Of
 //                what was not met, ask whether it was opened since, and follow these, too. Remove
@@ -194,6 +196,7 @@ class registry {
   // Counts down at these; those that are at 0.
   std::vector<std::uint64_t> count_down(const std::vector<std::uint64_t>& numbers) const;
 
+  static bool has_name(const registry_contents& known, std::uint64_t number);
   static void take_names(registry_contents& all, std::uint64_t number);
 
   // (5), if it still has this name; without a name, whatever its count.

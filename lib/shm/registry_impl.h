@@ -1,6 +1,7 @@
 // How registry.h does it. Included by variable_impl.h alone.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -161,6 +162,7 @@ std::expected<void, error> registry<Backend>::remove_unused(transaction& change,
     if (about == known.variables.end() || about->second.state != entry_state::ready) continue;
     const auto links = store_type::links_of(key_of(number));
     if (!links || !links->is_unnamed || is_in_use(number)) continue;
+    if (has_name(known, number)) continue;  // who was about to take it has died
     SHMARK_RETURN_IF_ERROR(bury(change, number));
     for (const auto next : count_down(links->references)) numbers.push_back(next);
   }
@@ -258,6 +260,11 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::
   if (!change->value().variables.contains(number)) return {};
   change.reset();
   return remove(number, name, until);  // its remover had died before it began
+}
+
+template <class Backend>
+bool registry<Backend>::has_name(const registry_contents& known, std::uint64_t number) {
+  return std::ranges::any_of(known.names, [=](const auto& name) { return name.second == number; });
 }
 
 template <class Backend>

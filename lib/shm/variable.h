@@ -67,7 +67,8 @@ namespace shmark {
 
 namespace detail {
 
-// Kept by all handles of a process to one mapping of a variable; lets go of it after the last.
+// Kept by all handles of a process to one mapping of a variable; lets go of it after the last: (4)
+// in registry.h.
 template <class Backend>
 class lease {
  public:
@@ -77,9 +78,12 @@ class lease {
   lease& operator=(const lease&) = delete;
   ~lease() {
     const std::uint64_t number = pin_.number();
+    const std::uint64_t serial = serial_of(home_->word());
     const bool is_unnamed = pin_.is_unnamed();
     pin_.let_go();
-    if (is_unnamed) registry<Backend>::give_up(*home_, number);
+    // Its name may have been taken away just before it was let go of.
+    const bool is_same = serial_of(home_->word()) == serial;
+    if (is_unnamed || !is_same) registry<Backend>::give_up(*home_, number);
   }
 
  private:
