@@ -374,7 +374,8 @@ TYPED_TEST(Conformance, CleaningUpGoesOnPastAnEntryOfNothing) {
   auto own = this->open();
   for (const char* name : {"a", "b", "c"}) ASSERT_TRUE(own.template variable<int>(name));
   const auto number = own.template variable<int>("a")->number();
-  ASSERT_EQ(outcome(TestFixture::segment::remove(this->key_of(number))), "ok");
+  using store_type = typename variable<int, TypeParam>::store_type;
+  ASSERT_EQ(outcome(store_type::remove(this->key_of(number), deadline::never())), "ok");
   EXPECT_EQ(outcome(this->open().cleanup()), "ok");
   EXPECT_EQ(outcome(TestFixture::domain_type::open_existing(this->name())), "not_found");
 }
