@@ -195,9 +195,11 @@ class variable {
   [[nodiscard]] std::uint64_t number() const noexcept { return store_.key().number; }
   // For store_options::company.
   [[nodiscard]] std::uint64_t company() const noexcept { return store_.company(); }
-  // Sizes and counts of the store below.
+  // Sizes and counts of the store below. Errors: as read().
   [[nodiscard]] std::expected<typename store_type::statistics, error> stats() {
-    return store_.stats();
+    refuse_forked();
+    if (exclusive_) return store_.stats_of(*exclusive_);
+    return shared_ ? store_.stats_of(*shared_) : store_.stats();
   }
 
  private:

@@ -235,6 +235,9 @@ class store {
   };
   // Errors: those of read().
   [[nodiscard]] std::expected<statistics, error> stats(deadline until = deadline::never());
+  // The same for whoever holds the lock already, by a snapshot or a transaction of this store.
+  template <class Held>
+  [[nodiscard]] statistics stats_of(const Held& by);
 
  private:
   using control = detail::control;

@@ -291,6 +291,12 @@ std::expected<Lock, error> store<Segment, Lock>::advisory_lock() const {
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto now, read(until));
+  return stats_of(now);
+}
+
+template <named_segment Segment, lock Lock>
+template <class Held>
+auto store<Segment, Lock>::stats_of(const Held& by) -> statistics {
   std::size_t allocated = attachment_->segment.bytes().size();
   for (const std::size_t index : {0U, 1U}) {
     if (block_->sides[index].segment.load(std::memory_order_relaxed) == 0) continue;
@@ -298,10 +304,10 @@ auto store<Segment, Lock>::stats(deadline until) -> std::expected<statistics, er
     if (const auto where = find(*attachment_, index))
       allocated += where->mapped->segment.bytes().size();
   }
-  return statistics{.serial = detail::serial_of(now.word()),
-                    .length = now.bytes().size(),
+  return statistics{.serial = detail::serial_of(by.word()),
+                    .length = by.bytes().size(),
                     .allocated = allocated,
-                    .references = now.references().size(),
+                    .references = by.references().size(),
                     .referrers = block_->referrers.load(std::memory_order_relaxed),
                     .recoveries = block_->recoveries.load(std::memory_order_relaxed)};
 }

@@ -213,6 +213,27 @@ TYPED_TEST(VariableLock, WhatIsWrittenUnderItIsSeenByOthersAtItsEndOnly) {
   EXPECT_EQ(reader.wait(), exited(0));
 }
 
+// A regression: they were refused, because the caller held it.
+TYPED_TEST(VariableLock, ItsStatisticsAreToldUnderItToo) {
+  auto here = this->template make<std::string>();
+  ASSERT_TRUE(here.write("first"));
+  {
+    const auto seen = here.readlock().value();
+    const auto now = here.stats();
+    ASSERT_TRUE(now) << now.error().message();
+    EXPECT_EQ(now->serial, 2U);
+  }
+  auto change = here.transact().value();
+  change.value() = std::string(10'000, 'x');
+  const auto before = here.stats();
+  ASSERT_TRUE(before) << before.error().message();
+  EXPECT_EQ(before->serial, 2U);
+  EXPECT_LT(before->length, 100U);
+  ASSERT_TRUE(change.commit());
+  EXPECT_EQ(here.stats().value().serial, 3U);
+  EXPECT_GE(here.stats().value().length, 10'000U);
+}
+
 // --- Row 8: reads inside one's own write lock, and changes between the modes.
 
 TYPED_TEST(VariableLock, AReadInsideOnesOwnWriteLockDoesNotLetGoOfIt) {
