@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
+#include "lib/shm/domain.h"
 #include "tests/support/program.h"
 #include "tests/support/unique_space.h"
 
@@ -14,6 +16,67 @@ namespace {
 
 using support::exited;
 using support::folder;
+
+// Runs an example in a domain of the test's own.
+void expect_output(const std::string& example, const std::vector<std::string>& arguments,
+                   const std::string& expected) {
+  const folder at;
+  const auto done = run_program(at, "examples/" + example, arguments);
+  EXPECT_EQ(done.how, exited(0));
+  EXPECT_EQ(done.out, expected);
+  EXPECT_EQ(done.err, "");
+}
+
+// Says how many variables an example has left in its domain, and removes them with it.
+std::size_t clean_up(const std::string& domain_name) {
+  auto left = domain<>::open_existing(domain_name);
+  if (!left) return ADD_FAILURE() << left.error().message(), 0;
+  const auto count = left->count();
+  EXPECT_TRUE(count);
+  EXPECT_TRUE(left->cleanup());
+  return count.value_or(0);
+}
+
+TEST(Examples, PackageVariableCountsItsRuns) {
+  const auto domain_name = support::unique_space();
+  for (const auto* visits : {"1\n", "2\n", "3\n"}) {
+    expect_output("package_variable", {domain_name}, visits);
+  }
+  EXPECT_EQ(clean_up(domain_name), 1u);
+}
+
+TEST(Examples, LexicalKeepsNoVariableButTheOneThatIsReferredTo) {
+  const auto domain_name = support::unique_space();
+  expect_output("lexical", {domain_name}, "this time: 6\n");
+  expect_output("lexical", {domain_name}, "last time: 6\nthis time: 6\n");
+  EXPECT_EQ(clean_up(domain_name), 2u);
+}
+
+TEST(Examples, LockedCounterLosesNoStepAndKeepsNoVariable) {
+  const auto domain_name = support::unique_space();
+  expect_output("locked_counter", {"4", "2000", domain_name}, "8000\n");
+  EXPECT_EQ(clean_up(domain_name), 0u);
+}
+
+TEST(Examples, EndWith2AndAMessageOnABadDomain) {
+  const folder at;
+  support::expect_complaint(run_program(at, "examples/package_variable", {"no/name"}),
+                            {"no/name", "use 1 to 40 of"});
+  support::expect_complaint(run_program(at, "examples/lexical", {"no/name"}), {"no/name"});
+  support::expect_complaint(run_program(at, "examples/locked_counter", {"1", "1", "no/name"}),
+                            {"no/name"});
+}
+
+TEST(Examples, LockedCounterEndsWith2AndItsUsageWithoutNumbers) {
+  const folder at;
+  support::expect_complaint(run_program(at, "examples/locked_counter", {"4"}), {"usage"});
+}
+
+TEST(Examples, AreInReadmeWordForWord) {
+  EXPECT_TRUE(
+      support::contains(support::contents("README.md"),
+                        "```cpp\n" + support::contents("examples/package_variable.cc") + "```\n"));
+}
 
 TEST(Examples, SharedOpenShowsWhatAnotherHandleWroteAndLeavesNothing) {
   const folder at;
