@@ -207,8 +207,8 @@ class searcher {
     return is_roster(seen) ? "roster" : "segment";
   }
 
-  // Semaphores bear no mark: ours are two, private, under a key, and those who used them last have
-  // ended.
+  // Semaphores bear no mark: ours are three, private, under a key, and those who used them last
+  // have ended.
   void examine_semaphores(int id) {
     semid_ds status{};
     union {
@@ -219,7 +219,7 @@ class searcher {
     constexpr mode_t access = 0777;
     if (semctl(id, 0, IPC_STAT, argument) != 0) return;
     const key_t key = status.sem_perm.__key;
-    if (status.sem_nsems != 2 || status.sem_perm.uid != geteuid() || key <= 0 ||
+    if (status.sem_nsems != 3 || status.sem_perm.uid != geteuid() || key <= 0 ||
         (status.sem_perm.mode & access) != 0600 || known_semaphores_.contains(key)) {
       return;
     }
