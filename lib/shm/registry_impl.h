@@ -66,7 +66,6 @@ auto registry<Backend>::open_named(std::string_view name, const char* type, stor
 template <class Backend>
 auto registry<Backend>::make_unnamed(const char* type, store_options options)
     -> std::expected<store_type, error> {
-  options.is_unnamed = true;
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());
   return make(change, {}, type, options);
 }
@@ -76,6 +75,7 @@ auto registry<Backend>::make(transaction& change, std::string_view name, const c
                              store_options options) -> std::expected<store_type, error> {
   options.company = all_.company();
   options.tag = fnv1a(type);
+  options.is_unnamed = name.empty();
   for (;;) {
     const auto key = segment_key::random_in(key_.space);
     if (change.value().variables.contains(key.number)) continue;

@@ -160,6 +160,21 @@ TYPED_TEST(Ref, WhatIsReferredToOnlyLosesItsName) {
   EXPECT_EQ(own.count().value(), 2U);
 }
 
+// A regression: it was for callers to say, in the options.
+TYPED_TEST(Ref, WhatHasANameIsNotGivenUpWhateverItsStoreSays) {
+  auto own = this->open();
+  const auto number =
+      own.template variable<int>("number", store_options{.is_unnamed = true}).value().number();
+  const auto key = segment_key{detail::space_of(this->name()), number};
+  EXPECT_FALSE(store_on<TypeParam>::links_of(key)->is_unnamed);
+  // As one leaves it who dies while he takes the name away.
+  ASSERT_TRUE(store_on<TypeParam>::set_links(key, 0, true));
+  ASSERT_TRUE(own.template variable<int>("number").value().write(5));
+  EXPECT_EQ(own.list()->size(), 1U);
+  EXPECT_EQ(own.collect()->corrected, 1U);
+  EXPECT_FALSE(store_on<TypeParam>::links_of(key)->is_unnamed);
+}
+
 TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
