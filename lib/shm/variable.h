@@ -292,8 +292,13 @@ class variable<T, Backend>::transaction {
   [[nodiscard]] std::expected<void, error> commit() { return of_->commit(); }
 
   // Removes the variable's store, before anybody else gets the lock: for what its contents decide.
-  // The transaction is of no use after. Errors: denied.
+  // The transaction is of no use after. Errors: denied; invalid, if it is in a domain, which has to
+  // know.
   [[nodiscard]] std::expected<void, error> remove() {
+    if (of_->home_ != nullptr) {
+      return failure(errc::invalid, "remove", of_->store_.key().text(),
+                     because{"it is in a domain"}, "remove it by its name");
+    }
     of_->changed_ = true;
     return of_->exclusive_->remove();
   }

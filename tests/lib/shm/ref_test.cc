@@ -175,6 +175,14 @@ TYPED_TEST(Ref, WhatHasANameIsNotGivenUpWhateverItsStoreSays) {
   EXPECT_FALSE(store_on<TypeParam>::links_of(key)->is_unnamed);
 }
 
+TYPED_TEST(Ref, NoTransactionRemovesWhatMayBeReferredTo) {
+  auto own = this->open();
+  auto number = own.template variable<int>("number").value();
+  ASSERT_TRUE(number.write(5));
+  EXPECT_EQ(outcome(number.transact()->remove()), "invalid");
+  EXPECT_EQ(value_of(number), 5);
+}
+
 TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
