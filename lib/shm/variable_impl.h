@@ -290,8 +290,7 @@ std::expected<void, error> variable<T, Backend>::read_back() {
 template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::publish(const detail::targets<Backend>& now) {
   return contained("publish", "references", [&]() -> std::expected<void, error> {
-    std::vector<std::uint64_t> before = exclusive_->references().copy();
-    std::ranges::sort(before);
+    const std::vector<std::uint64_t> before = exclusive_->references().copy();
     std::vector<std::uint64_t> after;
     std::vector<detail::target<Backend>*> added;
     for (const auto& [number, to] : now) {

@@ -112,10 +112,14 @@ class reference_list {
     std::memcpy(&number, bytes_.data() + index * sizeof number, sizeof number);
     return number;
   }
-  // Throws std::bad_alloc.
+  // Sorted, and each once, whatever another program has written there: who counts by this would
+  // count twice. Throws std::bad_alloc.
   [[nodiscard]] std::vector<std::uint64_t> copy() const {
     std::vector<std::uint64_t> all(size());
     if (!all.empty()) std::memcpy(all.data(), bytes_.data(), all.size() * sizeof all[0]);
+    std::ranges::sort(all);
+    const auto repeated = std::ranges::unique(all);
+    all.erase(repeated.begin(), repeated.end());
     return all;
   }
 

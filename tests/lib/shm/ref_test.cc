@@ -183,6 +183,27 @@ TYPED_TEST(Ref, NoTransactionRemovesWhatMayBeReferredTo) {
   EXPECT_EQ(value_of(number), 5);
 }
 
+// A regression: it was counted up once, and down twice.
+TYPED_TEST(Ref, OneThatAnotherProgramHasWrittenTwiceIsCountedOnce) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto one = own.template variable<table_of>("one").value();
+  auto other = own.template variable<table_of>("other").value();
+  {
+    const auto number = own.make_ref(5).value();
+    ASSERT_TRUE(one.write({{"it", number}}));
+    ASSERT_TRUE(other.write({{"it", number}}));
+    auto raw = store_on<TypeParam>::attach({detail::space_of(this->name()), other.number()});
+    auto change = raw->write().value();
+    const std::vector<std::uint64_t> twice{number->number(), number->number()};
+    change.output().write(change.bytes().data(), change.bytes().size());
+    ASSERT_TRUE(change.commit(twice));
+  }
+  ASSERT_TRUE(other.write({}));
+  EXPECT_EQ(value_of(*value_of(one).at("it")), 5);
+  EXPECT_EQ(own.collect()->corrected, 0U);
+}
+
 TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
