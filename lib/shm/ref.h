@@ -55,6 +55,22 @@ class target {
   [[nodiscard]] virtual short_text space() const noexcept = 0;
   [[nodiscard]] virtual bool is_gone() const noexcept = 0;
   virtual void add_referrer() noexcept = 0;
+
+  // What a shared_ptr to one does at its end. One after the other, also with those that only the
+  // copy of another kept: a list is longer than a stack is deep.
+  static void end(target* it) noexcept {
+    static constinit thread_local target* ended = nullptr;
+    static constinit thread_local bool is_ending = false;
+    it->next_ = std::exchange(ended, it);
+    if (std::exchange(is_ending, true)) return;
+    while (ended != nullptr) {
+      const std::unique_ptr<target> next(std::exchange(ended, ended->next_));
+    }
+    is_ending = false;
+  }
+
+ private:
+  target* next_ = nullptr;  // to be ended
 };
 
 template <class T, class Backend>

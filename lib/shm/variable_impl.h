@@ -28,6 +28,12 @@ class target_of final : public target<Backend> {
   variable<T, Backend> it;
 };
 
+template <class T, class Backend>
+std::shared_ptr<target_of<T, Backend>> target_to(variable<T, Backend> its) {
+  const auto end = [](target<Backend>* it) noexcept { target<Backend>::end(it); };
+  return std::shared_ptr<target_of<T, Backend>>(new target_of<T, Backend>(std::move(its)), end);
+}
+
 template <class Backend>
 reference_scope<Backend>& reference_scope<Backend>::here() {
   if (current == nullptr || current->home_ == nullptr) {
@@ -65,7 +71,7 @@ std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::resolve(std::ui
     throw refusal(
         {errc::mismatch, 0, "open reference", key.text(), "", "the variable is of another type"});
   }
-  auto it = std::make_shared<wanted>(variable<T, Backend>(*std::move(bytes), home_));
+  auto it = target_to(variable<T, Backend>(*std::move(bytes), home_));
   met_.insert_or_assign(number, it);
   return it;
 }
@@ -97,7 +103,7 @@ auto variable<T, Backend>::reference() const -> std::expected<ref<T, Backend>, e
   }
   SHMARK_ASSIGN_OR_RETURN(auto own, copy());
   return contained("refer to", "a variable", [&]() -> std::expected<ref<T, Backend>, error> {
-    return ref<T, Backend>(std::make_shared<detail::target_of<T, Backend>>(std::move(own)));
+    return ref<T, Backend>(detail::target_to(std::move(own)));
   });
 }
 

@@ -3,10 +3,13 @@
 #include "lib/shm/ref.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
+#include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -35,6 +38,22 @@ struct node {
 
 template <class Backend>
 using refs = std::map<std::string, ref<int, Backend>>;
+
+// Runs `body` in a thread with a stack of so many bytes.
+void on_a_stack_of(std::size_t bytes, const std::function<void()>& body) {
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, bytes), 0);
+  const auto run = [](void* what) -> void* {
+    (*static_cast<const std::function<void()>*>(what))();
+    return nullptr;
+  };
+  pthread_t thread;
+  auto* what = const_cast<void*>(static_cast<const void*>(&body));
+  ASSERT_EQ(pthread_create(&thread, &attributes, run, what), 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+}
 
 template <class Backend>
 class Ref : public domain_test<Backend> {};
@@ -81,6 +100,26 @@ TYPED_TEST(Ref, AListIsFollowedAndGoesWithItsHead) {
   }
   ASSERT_TRUE(head.write({.value = 5, .next = {}}));
   EXPECT_EQ(own.count().value(), 1U);
+}
+
+// A regression: each handle's copy ended the next handle, by a call within the last.
+TYPED_TEST(Ref, AListThatWasFollowedEndsOnASmallStack) {
+  using item = node<TypeParam>;
+  constexpr int length = 1000;
+  auto follower = child::start([&] {
+    on_a_stack_of(256 * 1024, [&] {
+      auto own = this->open();
+      ref<item, TypeParam> all;
+      for (int i = 0; i < length; ++i) {
+        all = own.make_ref(item{.value = i, .next = std::exchange(all, {})}).value();
+      }
+      int met = 1;
+      for (const item* at = *all->read(); at->next; at = *at->next->read()) ++met;
+      EXPECT_EQ(met, length);
+    });
+  });
+  EXPECT_EQ(follower.wait(), exited(0));
+  EXPECT_EQ(this->open().count().value(), 0U);
 }
 
 TYPED_TEST(Ref, ALexicalGoesWithItsLastHandle) {
