@@ -16,7 +16,8 @@
 // stand: what is written through one is read through all. It keeps its variable: as long as a value
 // refers to it, or a process has a reference to it, it is there.
 //
-// Cycles keep themselves, until domain::collect() finds that nothing else does.
+// Cycles keep themselves, until domain::collect() finds that nothing else does. In a process, they
+// keep nothing: what a value refers to is open as long as its handle or a copy of the reference is.
 //
 // Process and thread safety: that of a variable's handle, which all copies of a reference that come
 // from the same read() share: one thread at a time. In a forked child, read the value anew.

@@ -225,6 +225,9 @@ class variable {
   // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
   std::expected<void, error> publish(const detail::targets<Backend>& now);
   std::expected<void, error> read_back();
+  // After publishing: opens what copy_ refers to by handles of somebody else's. Two handles whose
+  // copies hold each other would never end.
+  void open_own(detail::targets<Backend>& published) noexcept;
   // For forked children, which do not hold what their parents held when they were forked.
   void refuse_forked() const noexcept {
     const bool is_held = exclusive_ || shared_;

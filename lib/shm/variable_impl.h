@@ -276,11 +276,29 @@ std::expected<void, error> variable<T, Backend>::commit() {
     SHMARK_RETURN_IF_ERROR(exclusive_->commit());
   } else {
     SHMARK_RETURN_IF_ERROR(publish(scope.met()));
-    targets_.swap(scope.met());
   }
   word_ = exclusive_->word();
   changed_ = false;
+  open_own(scope.met());
   return verify_ ? read_back() : std::expected<void, error>();
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::open_own(detail::targets<Backend>& published) noexcept {
+  const bool are_own = std::ranges::all_of(published, [this](const auto& one) {
+    const auto found = targets_.find(one.first);
+    return found != targets_.end() && found->second == one.second;
+  });
+  if (are_own) return targets_.swap(published);
+  const auto done = contained("open", "references", [&]() -> std::expected<void, error> {
+    detail::reference_scope<Backend> scope(home_, targets_);
+    T own{};
+    SHMARK_RETURN_IF_ERROR(codec::decode(exclusive_->bytes(), own));
+    copy_ = std::move(own);
+    targets_.swap(scope.met());
+    return {};
+  });
+  if (!done) word_ = no_copy;  // whoever reads it next tries again
 }
 
 template <class T, class Backend>

@@ -182,6 +182,26 @@ TYPED_TEST(Ref, CyclesAreCollected) {
   EXPECT_EQ(own.count().value(), 0U);
 }
 
+// A regression: the handles' copies held each other's handles, until the process ended.
+TYPED_TEST(Ref, CyclesMadeThroughReferencesAreClosedWithThem) {
+  using item = node<TypeParam>;
+  auto own = this->open();
+  {
+    const auto one = own.make_ref(item{.value = 1, .next = {}}).value();
+    const auto other = own.make_ref(item{.value = 2, .next = {}}).value();
+    ASSERT_TRUE(one->write({.value = 1, .next = other}));
+    ASSERT_TRUE(other->update([&](item& it) { it.next = one; }));
+    EXPECT_EQ(value_of(*value_of(*value_of(*one).next).next).value, 1);
+    EXPECT_EQ(value_of(*one).next, other);
+    const auto self = own.make_ref(item{.value = 3, .next = {}}).value();
+    ASSERT_TRUE(self->write({.value = 3, .next = self}));
+    EXPECT_EQ(own.collect()->removed, 0U);
+  }
+  EXPECT_EQ(own.count().value(), 3U);
+  EXPECT_EQ(own.collect()->removed, 3U);
+  EXPECT_EQ(own.count().value(), 0U);
+}
+
 TYPED_TEST(Ref, WhatIsReferredToOnlyLosesItsName) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
