@@ -42,6 +42,11 @@ class deadline {
     return deadline(span_ns > forever - now_ns ? forever : now_ns + span_ns);
   }
 
+  // The one of both that comes first.
+  [[nodiscard]] constexpr deadline or_before(deadline other) const noexcept {
+    return deadline(ns_ < other.ns_ ? ns_ : other.ns_);
+  }
+
   [[nodiscard]] constexpr bool is_never() const noexcept { return ns_ == forever; }
   [[nodiscard]] constexpr bool is_none() const noexcept { return ns_ == at_once; }
   [[nodiscard]] bool passed() const noexcept { return is_none() || remaining_ns() == 0; }

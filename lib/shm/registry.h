@@ -183,7 +183,7 @@ class registry {
   std::expected<store_type, error> make(transaction& change, std::string_view name,
                                         const char* type, store_options options);
   // (7), unless it is ready. Errors: those of the store's removal.
-  std::expected<void, error> finish(transaction& change, std::uint64_t number);
+  std::expected<void, error> finish(transaction& change, std::uint64_t number, deadline until);
   static std::expected<void, error> set_state(transaction& change, std::uint64_t number,
                                               entry_state state);
   static std::expected<void, error> erase(transaction& change, std::uint64_t number);

@@ -56,7 +56,7 @@ auto registry<Backend>::open_named(std::string_view name, const char* type, stor
   if (name.empty()) return failure(errc::invalid, "create variable", "with an empty name");
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());
   if (const auto there = change.value().names.find(name); there != change.value().names.end()) {
-    SHMARK_RETURN_IF_ERROR(finish(change, there->second));
+    SHMARK_RETURN_IF_ERROR(finish(change, there->second, deadline::after(registry_patience)));
   }
   SHMARK_ASSIGN_OR_RETURN(auto found, find(change.value(), name, type));
   if (found) return *std::move(found);
@@ -111,7 +111,8 @@ std::expected<void, error> registry<Backend>::erase(transaction& change, std::ui
 // --- (7) Finishing what was cut short.
 
 template <class Backend>
-std::expected<void, error> registry<Backend>::finish(transaction& change, std::uint64_t number) {
+std::expected<void, error> registry<Backend>::finish(transaction& change, std::uint64_t number,
+                                                     deadline until) {
   const auto about = change.value().variables.find(number);
   if (about == change.value().variables.end()) return erase(change, number);  // a name of nothing
   if (about->second.state == entry_state::ready) return {};
@@ -120,7 +121,7 @@ std::expected<void, error> registry<Backend>::finish(transaction& change, std::u
     return erase(change, number);
   }
   if (store_type::attach(key_of(number))) return set_state(change, number, entry_state::ready);
-  auto removed = store_type::remove(key_of(number), deadline::after(registry_patience));
+  auto removed = store_type::remove(key_of(number), until);
   if (!removed && removed.error().code != errc::not_found) return removed;
   return erase(change, number);
 }
@@ -256,7 +257,7 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::
   if (about->second.state == entry_state::ready) {
     return is_gone ? erase(*change, number) : done;
   }
-  SHMARK_RETURN_IF_ERROR(finish(*change, number));
+  SHMARK_RETURN_IF_ERROR(finish(*change, number, until));
   if (!change->value().variables.contains(number)) return {};
   change.reset();
   return remove(number, name, until);  // its remover had died before it began
@@ -367,7 +368,7 @@ std::expected<collection, error> registry<Backend>::collect(deadline until) {
   const auto before = change.value().variables;
   for (const auto& [number, about] : before) {
     if (about.state == entry_state::ready) continue;
-    if (!finish(change, number)) ++found.unreadable;
+    if (!finish(change, number, until)) ++found.unreadable;
     if (!change.value().variables.contains(number)) ++found.removed;
   }
   const graph all(*this, change.value());

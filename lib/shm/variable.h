@@ -221,9 +221,10 @@ class variable {
   std::expected<void, error> refresh(const Held& by);
   // The write lock, without asking what the value is. Errors: as transact().
   std::expected<transaction, error> begin(deadline until);
-  std::expected<void, error> commit();
+  // `until`: for the registry's lock, if the value has references.
+  std::expected<void, error> commit(deadline until = deadline::never());
   // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
-  std::expected<void, error> publish(const detail::targets<Backend>& now);
+  std::expected<void, error> publish(const detail::targets<Backend>& now, deadline until);
   std::expected<void, error> read_back();
   // After publishing: opens what copy_ refers to by handles of somebody else's. Two handles whose
   // copies hold each other would never end.

@@ -246,7 +246,7 @@ std::expected<void, error> variable<T, Backend>::write(const T& value, deadline 
   SHMARK_ASSIGN_OR_RETURN(auto whole, begin(until));  // without decoding what is replaced anyway
   T& copy = whole.value();
   SHMARK_RETURN_IF_ERROR(assign([&copy, &value] { copy = value; }));
-  return is_held ? std::expected<void, error>() : whole.commit();
+  return is_held ? std::expected<void, error>() : commit(until);
 }
 
 template <class T, class Backend>
@@ -259,13 +259,13 @@ std::expected<void, error> variable<T, Backend>::update(F&& change, deadline unt
   } else {
     if (!std::forward<F>(change)(whole.value())) return {};
   }
-  return is_held ? std::expected<void, error>() : whole.commit();
+  return is_held ? std::expected<void, error>() : commit(until);
 }
 
 // --- Publishing.
 
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::commit() {
+std::expected<void, error> variable<T, Backend>::commit(deadline until) {
   sink& to = exclusive_->output();
   to.clear();
   detail::reference_scope<Backend> scope(home_, targets_);
@@ -275,7 +275,7 @@ std::expected<void, error> variable<T, Backend>::commit() {
   if (scope.met().empty() && exclusive_->references().empty()) {
     SHMARK_RETURN_IF_ERROR(exclusive_->commit());
   } else {
-    SHMARK_RETURN_IF_ERROR(publish(scope.met()));
+    SHMARK_RETURN_IF_ERROR(publish(scope.met(), until));
   }
   word_ = exclusive_->word();
   changed_ = false;
@@ -312,7 +312,8 @@ std::expected<void, error> variable<T, Backend>::read_back() {
 }
 
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::publish(const detail::targets<Backend>& now) {
+std::expected<void, error> variable<T, Backend>::publish(const detail::targets<Backend>& now,
+                                                         deadline until) {
   return contained("publish", "references", [&]() -> std::expected<void, error> {
     const std::vector<std::uint64_t> before = exclusive_->references().copy();
     std::vector<std::uint64_t> after;
@@ -326,7 +327,8 @@ std::expected<void, error> variable<T, Backend>::publish(const detail::targets<B
     forsaken_.reserve(forsaken_.size() + dropped.size());  // nothing may fail once it is published
 
     SHMARK_ASSIGN_OR_RETURN(auto* all, registry());
-    SHMARK_ASSIGN_OR_RETURN(const auto hold, all->read(deadline::after(detail::registry_patience)));
+    const auto patience = deadline::after(detail::registry_patience);
+    SHMARK_ASSIGN_OR_RETURN(const auto hold, all->read(patience.or_before(until)));
     for (const auto* to : added) {
       // Told here, where nobody can remove it any more.
       if (to->is_gone()) {

@@ -43,6 +43,15 @@ TEST(Deadline, LiesThatLongAfterNow) {
   EXPECT_FALSE(soon.is_none());
 }
 
+TEST(Deadline, TheSoonerOfTwoIsTheOneThatCounts) {
+  const auto soon = deadline::after(1h);
+  EXPECT_TRUE(soon.or_before(deadline::none()).is_none());
+  EXPECT_TRUE(deadline::none().or_before(soon).is_none());
+  EXPECT_EQ(soon.or_before(deadline::never()).at().tv_nsec, soon.at().tv_nsec);
+  EXPECT_EQ(deadline::never().or_before(soon).at().tv_nsec, soon.at().tv_nsec);
+  EXPECT_TRUE(deadline::never().or_before(deadline::never()).is_never());
+}
+
 TEST(Deadline, PassesWithTime) {
   const auto soon = deadline::after(1ms);
   while (!soon.passed()) {

@@ -263,6 +263,29 @@ TYPED_TEST(Ref, OneThatAnotherProgramHasWrittenTwiceIsCountedOnce) {
   EXPECT_EQ(own.collect()->corrected, 0U);
 }
 
+// A regression: it waited as long as if it had not been told how long.
+TYPED_TEST(Ref, StoringOneWaitsForTheRegistryNoLongerThanItWasTold) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto table = own.template variable<table_of>("table").value();
+  const auto number = own.make_ref(5).value();
+  steps step;
+  auto holder = child::start([&] {
+    auto all = store_on<TypeParam>::attach({detail::space_of(this->name()), 0});
+    const auto held = all->write();
+    EXPECT_TRUE(held);
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  EXPECT_EQ(outcome(table.write({{"it", number}}, deadline::none())), "would_block");
+  EXPECT_EQ(outcome(table.update([&](auto& all) { all["it"] = number; }, deadline::none())),
+            "would_block");
+  step.reach(2);
+  EXPECT_EQ(holder.wait(), exited(0));
+  EXPECT_TRUE(table.write({{"it", number}}, deadline::none()));
+}
+
 TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
