@@ -70,6 +70,7 @@
 
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -126,7 +127,9 @@ struct registry_contents {
 };
 
 // How long to wait for the registry's lock where nobody says how long.
-constexpr auto registry_patience = removal_patience;
+constexpr std::chrono::nanoseconds registry_patience = removal_patience;
+// And where they have just waited that long in vain, for something that can be left.
+constexpr std::chrono::nanoseconds impatience = std::chrono::milliseconds(10);
 
 // The registry's store, to make handles from: copying is all that is done with it, so that threads
 // may share it.
@@ -158,7 +161,8 @@ class registry {
   // (8). Errors: as domain::cleanup().
   [[nodiscard]] std::expected<void, error> clean_up(deadline until);
 
-  // (4). What cannot be done is left to collect().
+  // (4). What cannot be done is left to collect(); so is all the rest, for want of patience, when
+  // somebody does not let go of the registry.
   static void give_up(const store_type& home, std::uint64_t number) noexcept;
 
  private:

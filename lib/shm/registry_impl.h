@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
 #include <utility>
@@ -139,9 +140,11 @@ bool registry<Backend>::is_in_use(std::uint64_t number) const {
 
 template <class Backend>
 void registry<Backend>::give_up(const store_type& home, std::uint64_t number) noexcept {
-  static_cast<void>(contained("give up", "a variable", [&]() -> std::expected<void, error> {
+  // Somebody may be stopped who holds the lock, and a process have thousands of handles to end.
+  static std::atomic<bool> was_in_vain{false};
+  const auto until = deadline::after(was_in_vain ? impatience : registry_patience);
+  const auto done = contained("give up", "a variable", [&]() -> std::expected<void, error> {
     SHMARK_ASSIGN_OR_RETURN(auto all, open(home));
-    const auto until = deadline::after(registry_patience);
     {
       // Mostly it is in use; that can be told without knowing what else there is.
       SHMARK_ASSIGN_OR_RETURN(const auto hold, all.all_.store_.write(until));
@@ -149,7 +152,8 @@ void registry<Backend>::give_up(const store_type& home, std::uint64_t number) no
     }
     SHMARK_ASSIGN_OR_RETURN(auto change, all.all_.transact(until));
     return all.remove_unused(change, {number});
-  }));
+  });
+  was_in_vain = !done && done.error().code == errc::timed_out;
 }
 
 template <class Backend>
