@@ -95,8 +95,9 @@ class domain {
 
   // Removes all variables and the registry, whoever has them open or refers to them. Carries on
   // past what it cannot remove, be it that somebody holds it until the deadline, which is one for
-  // all; the first such error is returned, and the registry then stays. Otherwise the handle is of
-  // no use after. It is no error if somebody has done so already.
+  // all; the first such error is returned, and the registry then stays, with all that the value of
+  // what stays may refer to. Otherwise the handle is of no use after. It is no error if somebody
+  // has done so already.
   [[nodiscard]] std::expected<void, error> cleanup(
       deadline until = deadline::after(removal_patience));
 

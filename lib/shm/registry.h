@@ -39,8 +39,11 @@
 //                read, nothing goes that it may refer to
 //   (7) finish   an entry that is making, or removing with a store that says `removed`: remove what
 //                there is, erase the entry; removing with one that does not say so: ready again
-//   (8) clean up remove all as in (5), whatever their counts; then the registry, if still empty,
-//                without letting go of its lock
+//   (8) clean up remove as in (5) what nothing refers to, then what only that referred to, and on.
+//                What is left refers to itself in circles: empty its values, as (2) would. Or it
+//                has been counted wrong, or cannot be read: remove it all the same. Then remove the
+//                registry, if still empty, without letting go of its lock. What cannot be removed
+//                stays, with all that it may refer to
 //
 // Invariants
 //   D1  Every store of the domain is named by an entry, from before it is made until after it has
@@ -168,6 +171,7 @@ class registry {
  private:
   using contents = variable<registry_contents, Backend>;
   using transaction = typename contents::transaction;
+  using numbers = std::vector<std::uint64_t>;
   class graph;
 
   registry(segment_key key, contents all) noexcept : key_(key), all_(std::move(all)) {}
@@ -193,18 +197,30 @@ class registry {
   static std::expected<void, error> erase(transaction& change, std::uint64_t number);
   // Whether anybody refers to it, or has it open; also if that cannot be known.
   [[nodiscard]] bool is_in_use(std::uint64_t number) const;
-  // (4), for all of these.
-  std::expected<void, error> remove_unused(transaction& change, std::vector<std::uint64_t> numbers);
+  // (4), for all of these. Returns those to which nothing refers, but which are open or have names.
+  std::expected<numbers, error> remove_unused(transaction& change, numbers some);
   // Removes a store that nobody uses, with its entry.
   std::expected<void, error> bury(transaction& change, std::uint64_t number);
   // Counts down at these; those that are at 0.
-  std::vector<std::uint64_t> count_down(const std::vector<std::uint64_t>& numbers) const;
+  numbers count_down(const numbers& some) const;
 
   static bool has_name(const registry_contents& known, std::uint64_t number);
   static void take_names(registry_contents& all, std::uint64_t number);
 
-  // (5), if it still has this name; without a name, whatever its count.
-  std::expected<void, error> remove(std::uint64_t number, std::string_view name, deadline until);
+  // How to remove one.
+  struct request {
+    std::string_view name{};  // if it still has this one; empty: whatever it has, for (8)
+    bool is_forced = false;   // also if something refers to it
+  };
+  // (5). For (8): leaves alone what something refers to, and tells like remove_unused().
+  std::expected<numbers, error> remove(std::uint64_t number, const request& by, deadline until);
+
+  // What (8) tries, one after the other, as long as that removes nothing.
+  enum class effort : std::uint8_t { ask, empty, force };
+  // Goes on past errors, as far as nothing is lost by it, and returns the first.
+  std::expected<void, error> clean_up(const numbers& all, effort how, deadline until);
+  // Publishes no value in place of its value, as one that nobody has written has none.
+  std::expected<void, error> empty(std::uint64_t number, deadline until);
 
   segment_key key_;
   contents all_;

@@ -151,27 +151,32 @@ void registry<Backend>::give_up(const store_type& home, std::uint64_t number) no
       if (all.is_in_use(number)) return {};
     }
     SHMARK_ASSIGN_OR_RETURN(auto change, all.all_.transact(until));
-    return all.remove_unused(change, {number});
+    SHMARK_RETURN_IF_ERROR(all.remove_unused(change, {number}));
+    return {};
   });
   was_in_vain = !done && done.error().code == errc::timed_out;
 }
 
 template <class Backend>
-std::expected<void, error> registry<Backend>::remove_unused(transaction& change,
-                                                            std::vector<std::uint64_t> numbers) {
-  while (!numbers.empty()) {
-    const auto number = numbers.back();
-    numbers.pop_back();
+auto registry<Backend>::remove_unused(transaction& change, numbers some)
+    -> std::expected<numbers, error> {
+  numbers kept;
+  while (!some.empty()) {
+    const auto number = some.back();
+    some.pop_back();
     const auto& known = change.value();
     const auto about = known.variables.find(number);
     if (about == known.variables.end() || about->second.state != entry_state::ready) continue;
     const auto links = store_type::links_of(key_of(number));
-    if (!links || !links->is_unnamed || is_in_use(number)) continue;
-    if (has_name(known, number)) continue;  // who was about to take it has died
+    // It has a name, though marked as unnamed, if somebody has died who was about to take it.
+    if (!links || !links->is_unnamed || is_in_use(number) || has_name(known, number)) {
+      kept.push_back(number);
+      continue;
+    }
     SHMARK_RETURN_IF_ERROR(bury(change, number));
-    for (const auto next : count_down(links->references)) numbers.push_back(next);
+    for (const auto next : count_down(links->references)) some.push_back(next);
   }
-  return {};
+  return kept;
 }
 
 template <class Backend>
@@ -186,10 +191,9 @@ std::expected<void, error> registry<Backend>::bury(transaction& change, std::uin
 }
 
 template <class Backend>
-std::vector<std::uint64_t> registry<Backend>::count_down(
-    const std::vector<std::uint64_t>& numbers) const {
-  std::vector<std::uint64_t> unused;
-  for (const auto number : numbers) {
+auto registry<Backend>::count_down(const numbers& some) const -> numbers {
+  numbers unused;
+  for (const auto number : some) {
     const auto left = store_type::drop_referrer(key_of(number));
     if (left && *left == 0) unused.push_back(number);
   }
@@ -204,17 +208,18 @@ std::expected<void, error> registry<Backend>::remove(std::string_view name, dead
   const auto found = known->names.find(name);
   if (found == known->names.end()) return failure(errc::not_found, "remove variable", name);
   const auto number = found->second;
-  auto done = remove(number, name, until);
+  const auto done = remove(number, {.name = name}, until);
+  if (done) return {};
   // Whoever let go of it while we had it mapped found it in use.
-  if (!done) give_up(all_.store_, number);
-  return done;
+  give_up(all_.store_, number);
+  return std::unexpected(done.error());
 }
 
 template <class Backend>
-std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::string_view name,
-                                                     deadline until) {
+auto registry<Backend>::remove(std::uint64_t number, const request& by, deadline until)
+    -> std::expected<numbers, error> {
   std::optional<transaction> change;  // begun with the variable's lock held, and outlives it
-  std::vector<std::uint64_t> references;
+  numbers references;
   bool is_removed = false;
   bool is_unnamed = false;
   const auto decide = [&](const typename store_type::candidate& it) -> std::expected<bool, error> {
@@ -224,11 +229,12 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::
     const bool is_ready =
         about != change->value().variables.end() && about->second.state == entry_state::ready;
     if (!is_ready) return false;
-    if (!name.empty() && number_of(change->value(), name) != number) {
-      return failure(errc::not_found, "remove variable", name,
+    if (!by.name.empty() && number_of(change->value(), by.name) != number) {
+      return failure(errc::not_found, "remove variable", by.name,
                      because{"somebody else has removed it"});
     }
-    if (it.referrers() != 0 && !name.empty()) {
+    if (it.referrers() != 0 && !by.is_forced) {
+      if (by.name.empty()) return false;
       it.set_unnamed();
       take_names(change->value(), number);
       SHMARK_RETURN_IF_ERROR(change->commit());
@@ -241,14 +247,16 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::
   };
   const auto done = store_type::remove(key_of(number), until, decide);
   const bool is_gone = !done && done.error().code == errc::not_found;
-  if (is_unnamed) return done;
+  const auto refused = [&done] { return std::unexpected(done.error()); };
+  if (is_unnamed) return numbers();
   if (is_removed) {
-    if (!done && !is_gone) return done;
+    if (!done && !is_gone) return refused();
     SHMARK_RETURN_IF_ERROR(erase(*change, number));
     return remove_unused(*change, count_down(references));
   }
-  if (change && !done) return done;  // what is not ready had a lock, too
-  // It has gone by other means or cannot be opened, or its making or removal was cut short.
+  if (change && !done) return refused();  // what is not ready had a lock, too
+  // It is referred to. Or it has gone by other means or cannot be opened, or its making or removal
+  // was cut short.
   if (!change) {
     SHMARK_ASSIGN_OR_RETURN(auto begun, all_.transact(until));
     change.emplace(std::move(begun));
@@ -259,12 +267,14 @@ std::expected<void, error> registry<Backend>::remove(std::uint64_t number, std::
                    because{"somebody else has removed it"});
   }
   if (about->second.state == entry_state::ready) {
-    return is_gone ? erase(*change, number) : done;
+    if (is_gone) SHMARK_RETURN_IF_ERROR(erase(*change, number));
+    if (!done && !is_gone) return refused();
+    return numbers();
   }
   SHMARK_RETURN_IF_ERROR(finish(*change, number, until));
-  if (!change->value().variables.contains(number)) return {};
+  if (!change->value().variables.contains(number)) return numbers();
   change.reset();
-  return remove(number, name, until);  // its remover had died before it began
+  return remove(number, by, until);  // its remover had died before it began
 }
 
 template <class Backend>
@@ -400,22 +410,60 @@ std::expected<collection, error> registry<Backend>::collect(deadline until) {
 
 template <class Backend>
 std::expected<void, error> registry<Backend>::clean_up(deadline until) {
-  for (;;) {
+  for (auto how = effort::ask;;) {
     SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
-    const auto all = *known;
-    std::expected<void, error> outcome;
-    const auto remove_one = [&](std::uint64_t number, std::string_view name) {
-      auto done = remove(number, name, until);
-      if (!done && done.error().code != errc::not_found && outcome) outcome = done;
-    };
-    // With what only they refer to; then what is left, which is open or keeps itself.
-    for (const auto& [name, number] : all.names) remove_one(number, name);
-    for (const auto& [number, about] : all.variables) remove_one(number, {});
-    SHMARK_RETURN_IF_ERROR(outcome);
+    numbers before;
+    for (const auto& [number, about] : known->variables) before.push_back(number);
+    SHMARK_RETURN_IF_ERROR(clean_up(before, how, until));
     SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
-    if (change.value().variables.empty()) return change.remove();
-    if (until.passed()) return failure(errc::timed_out, "clean up domain", key_.text());
+    const auto& left = change.value().variables;
+    if (left.empty()) return change.remove();
+    std::size_t stayed = 0;
+    for (const auto number : before) stayed += left.count(number);
+    if (stayed < left.size() && until.passed()) {
+      return failure(errc::timed_out, "clean up domain", key_.text(),
+                     because{"others go on making variables"});
+    }
+    const bool is_in_vain = stayed != 0 && stayed == before.size() && how != effort::force;
+    how = is_in_vain ? static_cast<effort>(static_cast<int>(how) + 1) : effort::ask;
   }
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::clean_up(const numbers& all, effort how,
+                                                       deadline until) {
+  std::expected<void, error> outcome;
+  const auto note = [&outcome](const auto& done) {
+    if (done || done.error().code == errc::not_found || !outcome) return;
+    outcome = std::unexpected(done.error());
+  };
+  if (how == effort::empty) {
+    for (const auto number : all) {
+      if (outcome) note(empty(number, until));
+    }
+  }
+  if (!outcome) return outcome;
+  for (auto next = all; !next.empty();) {
+    const auto number = next.back();
+    next.pop_back();
+    const auto unused = remove(number, {.is_forced = how == effort::force}, until);
+    if (unused) next.insert(next.end(), unused->begin(), unused->end());
+    note(unused);
+  }
+  return outcome;
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::empty(std::uint64_t number, deadline until) {
+  SHMARK_ASSIGN_OR_RETURN(auto its, store_type::attach(key_of(number)));
+  auto value = its.write(until);
+  if (!value && value.error().code == errc::corrupt) return {};  // it is left to greater efforts
+  if (!value) return std::unexpected(value.error());
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+  const auto references = value->references().copy();
+  SHMARK_RETURN_IF_ERROR(value->commit());
+  SHMARK_RETURN_IF_ERROR(remove_unused(change, count_down(references)));
+  return {};
 }
 
 }  // namespace shmark::detail

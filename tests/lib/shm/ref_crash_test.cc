@@ -209,6 +209,8 @@ TYPED_TEST(RefCrash, InCollecting) {
 }
 
 TYPED_TEST(RefCrash, InCleaningUp) {
+  // So that what is left of a circle can be reached.
+  std::optional<typename TestFixture::handle> kept;
   this->die_at_each_step(
       [&](auto& own) {
         auto circle = this->make(own, 4);
@@ -217,8 +219,17 @@ TYPED_TEST(RefCrash, InCleaningUp) {
         ASSERT_TRUE(self.write({9, {self.reference().value()}}));
         ASSERT_TRUE(this->at(own, "top").write({1, {circle, self.reference().value()}}));
         ASSERT_TRUE(this->at(own, "a").write({2, {this->at(own, "top").reference().value()}}));
+        kept.emplace(circle->copy().value());
       },
-      [&](auto& own) { EXPECT_TRUE(own.cleanup()); }, [&](auto&) { this->audit(); });
+      [&](auto& own) { EXPECT_TRUE(own.cleanup()); },
+      [&](auto& own) {
+        const auto got = kept->read();
+        EXPECT_TRUE(got || got.error().code == errc::not_found) << got.error().message();
+        EXPECT_EQ(got ? this->shape(*kept).find('?') : std::string::npos, std::string::npos);
+        EXPECT_EQ(own.collect().value().dangling, 0U);
+        kept.reset();
+        this->audit();
+      });
 }
 
 }  // namespace

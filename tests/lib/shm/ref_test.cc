@@ -286,6 +286,52 @@ TYPED_TEST(Ref, StoringOneWaitsForTheRegistryNoLongerThanItWasTold) {
   EXPECT_TRUE(table.write({{"it", number}}, deadline::none()));
 }
 
+// A regression: what was held stayed, and referred to nothing for ever after.
+TYPED_TEST(Ref, CleaningUpLeavesWhatItCannotRemoveWithAllThatItRefersTo) {
+  using item = node<TypeParam>;
+  auto own = this->open();
+  auto held = own.template variable<item>("held").value();
+  {
+    const auto last = own.make_ref(item{.value = 3, .next = {}}).value();
+    const auto circle = own.make_ref(item{.value = 4, .next = {}}).value();
+    ASSERT_TRUE(circle->write({.value = 4, .next = own.make_ref(item{5, circle}).value()}));
+    auto named = own.template variable<item>("named").value();
+    ASSERT_TRUE(named.write({.value = 2, .next = last}));
+    ASSERT_TRUE(held.write({.value = 1, .next = named.reference().value()}));
+    ASSERT_TRUE(own.template variable<item>("other").value().write({6, circle}));
+  }
+  steps step;
+  auto holder = child::start([&] {
+    auto its = held.copy().value();
+    const auto change = its.transact();
+    EXPECT_TRUE(change);
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  EXPECT_EQ(outcome(own.cleanup(deadline::none())), "would_block");
+  step.reach(2);
+  EXPECT_EQ(holder.wait(), exited(0));
+  EXPECT_EQ(value_of(*value_of(*value_of(held).next).next).value, 3);
+  EXPECT_EQ(own.list()->count("other"), 0U) << "it carries on";
+  EXPECT_EQ(own.collect()->dangling, 0U);
+  EXPECT_TRUE(own.cleanup());
+  EXPECT_EQ(outcome(TestFixture::domain_type::open_existing(this->name())), "not_found");
+}
+
+TYPED_TEST(Ref, CirclesAndWrongCountsAreCleanedUpAtOnce) {
+  using item = node<TypeParam>;
+  auto own = this->open();
+  auto named = own.template variable<item>("named").value();
+  ASSERT_TRUE(named.write({.value = 1, .next = named.reference().value()}));
+  const auto circle = own.make_ref(item{.value = 2, .next = {}}).value();
+  ASSERT_TRUE(circle->write({.value = 2, .next = own.make_ref(item{3, circle}).value()}));
+  store_on<TypeParam>::attach({detail::space_of(this->name()), circle->number()})->add_referrer();
+  EXPECT_EQ(outcome(own.cleanup(deadline::none())), "ok");
+  EXPECT_EQ(outcome(TestFixture::domain_type::open_existing(this->name())), "not_found");
+  EXPECT_EQ(outcome(circle->read()), "not_found");
+}
+
 TYPED_TEST(Ref, OfAnotherDomainIsRefused) {
   using table_of = refs<TypeParam>;
   auto own = this->open();
