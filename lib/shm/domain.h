@@ -20,7 +20,8 @@
 // what was opened by it may be another thread's.
 //
 // What survives a crash: all variables as of their last commits (see store.h). Unnamed ones that
-// only the dead had open are found by collect().
+// only the dead had open are found by collect(); so are those that only static objects have, which
+// end when their thread can take no locks any more.
 #pragma once
 
 #include <expected>

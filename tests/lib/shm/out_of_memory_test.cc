@@ -3,9 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
 #include <expected>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/shm/domain.h"
@@ -77,6 +81,62 @@ TYPED_TEST(OutOfMemory, EveryCallOfAVariableSaysSo) {
   static_cast<void>(fail_each_allocation_of([&] { return nothing_of(there.copy()); }));
   EXPECT_TRUE(here.write("small"));
   EXPECT_EQ(value_of(there), "small");
+}
+
+template <class Backend>
+using refs = std::map<std::string, ref<int, Backend>>;
+
+TYPED_TEST(OutOfMemory, NoReferenceIsLostByIt) {
+  using table_of = refs<TypeParam>;
+  auto own = this->open();
+  auto table = own.template variable<table_of>("table").value();
+  auto other = own.template variable<table_of>("other").value();
+  const table_of nothing;
+  EXPECT_GT(fail_each_allocation_of([&] {
+              // What could not be given up before; the more there is, the more memory is asked for.
+              const int left = std::exchange(allocations_left, -1);
+              EXPECT_TRUE(own.collect());
+              allocations_left = left;
+              return nothing_of(own.make_ref(1));
+            }),
+            0);
+  table_of all{{"kept", own.make_ref(5).value()}, {"named", {}}};
+  {
+    auto named = own.template variable<int>("named").value();
+    EXPECT_GT(fail_each_allocation_of([&] { return nothing_of(named.reference()); }), 0);
+    all["named"] = named.reference().value();
+  }
+  EXPECT_GT(fail_each_allocation_of([&] { return table.write(all); }), 0);
+  EXPECT_GT(fail_each_allocation_of([&] { return other.write(all); }), 0);
+  EXPECT_GT(fail_each_allocation_of([&] { return other.write(nothing); }), 0);
+  static_cast<void>(fail_each_allocation_of([&] {
+    all.clear();
+    return nothing_of(table.read());
+  }));
+  EXPECT_GT(fail_each_allocation_of([&]() -> std::expected<void, error> {
+              const auto done = own.remove("named");
+              if (!done && done.error().code == errc::not_found) return {};  // by the one before
+              return done;
+            }),
+            0);
+  EXPECT_GT(fail_each_allocation_of([&] { return nothing_of(own.collect()); }), 0);
+  const auto done = own.collect().value();
+  EXPECT_EQ(done.removed + done.dangling + done.unreadable, 0U);
+  EXPECT_EQ(own.count().value(), 4U);
+  EXPECT_EQ(value_of(*value_of(table).at("kept")), 5);
+  EXPECT_EQ(value_of(*value_of(table).at("named")), 0);
+}
+
+TYPED_TEST(OutOfMemory, WhatCannotBeGivenUpIsCollected) {
+  auto own = this->open();
+  for (int failing = 0; failing < 20; ++failing) {
+    auto last = std::make_optional(own.make_ref(own.make_ref(5).value()).value());
+    allocations_left = failing;
+    last.reset();
+    allocations_left = -1;
+  }
+  EXPECT_TRUE(own.collect());
+  EXPECT_EQ(own.count().value(), 0U);
 }
 
 }  // namespace

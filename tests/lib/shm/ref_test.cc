@@ -9,6 +9,7 @@
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
 #include <cstddef>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <string>
@@ -139,6 +140,18 @@ TYPED_TEST(Ref, ALexicalGoesWithItsLastHandle) {
     EXPECT_TRUE(third->write(5));
   }
   EXPECT_EQ(own.count().value(), 0U);
+}
+
+// It ends after the thread's own objects, among them what robust_rw knows of the thread.
+TYPED_TEST(Ref, ALexicalThatIsStaticIsLeftToCollect) {
+  auto program = child::start([&] {
+    static auto last = this->open().template unnamed<int>().value();
+    EXPECT_TRUE(last.write(5));
+    std::exit(::testing::Test::HasFailure() ? 1 : 0);
+  });
+  EXPECT_EQ(program.wait(), exited(0));
+  EXPECT_TRUE(this->open().collect());
+  EXPECT_EQ(this->open().count().value(), 0U);
 }
 
 TYPED_TEST(Ref, AChildKeepsWhatItsParentLetsGo) {
