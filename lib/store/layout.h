@@ -52,6 +52,14 @@ struct control {
   std::atomic<std::uint32_t> removed;  // 1: being removed, never to be used again
   std::uint32_t has_advisory;          // 0 or 1: an advisory lock's area follows this block
   std::uint64_t limit;                 // bytes that a value, references included, may have; 0: any
+  // Of the joint commit that the spare side is part of: its id, drawn at random, 0 for none; the
+  // number of the store that decides.
+  std::atomic<std::uint64_t> joint;
+  std::atomic<std::uint64_t> leader;
+  // And if it is this one: the last that it decided, and how many numbers of others that follow it
+  // stand behind the references in the spare side.
+  std::atomic<std::uint64_t> decided;
+  std::uint64_t followers;
 
   alignas(cache_line) std::array<side, 2> sides;
   std::atomic<std::uint64_t> generations;  // how many data segments have been made
@@ -73,7 +81,9 @@ static_assert(offsetof(control, has_checksum) == 12 && offsetof(control, lock_na
 static_assert(offsetof(control, lock_size) == 40 && offsetof(control, segment_size) == 48);
 static_assert(offsetof(control, capacity) == 56 && offsetof(control, word) == 64);
 static_assert(offsetof(control, removed) == 72 && offsetof(control, has_advisory) == 76);
-static_assert(offsetof(control, limit) == 80 && offsetof(control, sides) == 128);
+static_assert(offsetof(control, limit) == 80 && offsetof(control, joint) == 88);
+static_assert(offsetof(control, leader) == 96 && offsetof(control, decided) == 104);
+static_assert(offsetof(control, followers) == 112 && offsetof(control, sides) == 128);
 static_assert(offsetof(control, generations) == 208 && offsetof(control, recoveries) == 216);
 static_assert(offsetof(control, lock_area) == 256);
 static_assert(offsetof(control, referrers) == 224 && offsetof(control, tag) == 232);

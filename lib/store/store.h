@@ -8,6 +8,8 @@
 //     auto seen = made->read();                          // shared lock
 //     use(seen->bytes());
 //
+// Several stores of a space can be written at once: see transaction::commit_together().
+//
 // Terms
 //   serial      64 bits, 1 in a store that nobody has written, +1 per commit
 //   word        serial << 1 | writing, one atomic: what a cached copy is compared with
@@ -37,6 +39,15 @@
 //                     sides' segments; release; destroy the lock; remove the control segment. Once
 //                     removed is 1 anybody may finish, and whoever opens it does; should the lock
 //                     be gone by then, nothing is left that it guarded
+//   (8) joint commit  of several transactions. Write all spare sides as in (4); one store *leads*,
+//                     and has the numbers of the others, who follow, behind its spare value. In
+//                     each: leader := its number; joint := a random id. In the leader: decided :=
+//                     id (M release): this one store makes all of them commits. Then in each, the
+//                     leader last: word as in (4); joint := 0
+//   (9) completing    before (5) and (7): if writing is up, joint is an id, and its leader has
+//                     decided that: word as in (4) by compare-exchange, joint := 0; in a leader,
+//                     after it has done so to those who follow. Needs no lock. Who writes next
+//                     clears joint before writing goes up
 //
 // Invariants
 //   S1  The current side is written by nobody: a value is not there, or whole.
@@ -45,7 +56,10 @@
 //   S3  writing is up only while an exclusive holder lives, or until the first to acquire after its
 //       death. It goes up before the caller may write.
 //   S4  The serial counts the commits.
-//   S5  Repair and removal may be cut short anywhere, and done again.
+//   S5  Repair, removal and completing may be cut short anywhere, and done again.
+//   S6  Of a joint commit, whoever takes the locks of its stores, one after the other, sees all or
+//       nothing: its locks are held until it is done, and a death before that leaves writing up in
+//       its leader and in whatever is not published yet.
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time. A copy
 // of a handle (copy()) shares its mappings and has its own lock handle: one for each thread, and
@@ -74,6 +88,7 @@
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/base/process.h"
+#include "lib/base/random.h"
 #include "lib/codec/codec.h"
 #include "lib/lock/lock.h"
 #include "lib/segment/segment.h"
@@ -342,8 +357,16 @@ class store {
   };
   // Acquires the lock, of a store that is not being removed.
   std::expected<admission, error> acquire(mode how, deadline until);
-  // (5). Requires: exclusive.
-  std::uint64_t repair() noexcept;
+  // (5), and the word after it. Requires: exclusive. Errors: those of complete().
+  std::expected<std::uint64_t, error> repair();
+  // (9). Errors: no_space, denied, or the like: it could not be found out.
+  static std::expected<void, error> complete(attachment& shared);
+  static std::expected<void, error> complete_followers(attachment& shared, std::uint64_t word,
+                                                       std::uint64_t id);
+  // Makes `word` what follows it, if it is still the word of a store in this joint commit.
+  static void advance(control& block, std::uint64_t word, std::uint64_t id) noexcept;
+  // The store, mapped; nothing if it is not there, or is none.
+  static std::expected<std::shared_ptr<attachment>, error> find_partner(const segment_key& key);
   // Where to write the next value. Requires: exclusive.
   place spare_of(std::uint64_t word);
   // Removes a side's data segment, if it has one. Requires: exclusive, and that the side is spare
@@ -370,6 +393,8 @@ class store {
   std::expected<contents, error> current(std::uint64_t word, const char* attempted) const;
   static std::expected<contents, error> contents_of(attachment& shared, std::uint64_t word,
                                                     const char* attempted);
+  static std::expected<contents, error> contents_in(const side& which, place where,
+                                                    const segment_key& key, const char* attempted);
   // Whether it has its checksum, if the store has any; what nobody has written yet has none.
   // Errors: corrupt.
   std::expected<void, error> check_sum(std::uint64_t word, const contents& what) const noexcept;
@@ -484,6 +509,16 @@ class store<Segment, Lock>::transaction final : private sink {
   // value refers to.
   [[nodiscard]] std::expected<void, error> commit(std::span<const std::uint64_t> references = {});
 
+  // Publishes several transactions, on different stores of one space: all of them or none, at
+  // whichever instruction this process dies. Take their locks in the order of the stores' numbers,
+  // and keep them all until this has returned. Errors: as commit(), of any of them: nothing is
+  // published then, and all outputs are empty.
+  struct part {
+    transaction* of;
+    std::span<const std::uint64_t> references;
+  };
+  [[nodiscard]] static std::expected<void, error> commit_together(std::span<const part> parts);
+
   // Removes the store with all that it consists of, before anybody else gets the lock. The
   // transaction is of no use after. Errors: denied.
   [[nodiscard]] std::expected<void, error> remove();
@@ -501,6 +536,10 @@ class store<Segment, Lock>::transaction final : private sink {
   }
   void begin_writing() noexcept {
     writing_ = true;
+    // Of one who died between the two stores at the end of (8).
+    if (store_->block_->joint.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+      store_->block_->joint.store(0, std::memory_order_release);
+    }
     store_->block_->word.store(word_ | detail::writing_bit, std::memory_order_release);
   }
 
@@ -527,6 +566,16 @@ class store<Segment, Lock>::transaction final : private sink {
   [[nodiscard]] std::expected<void, error> move_spare(std::size_t size);
   // Errors: no_space.
   [[nodiscard]] std::expected<void, error> check_limit(std::size_t size) const;
+  // All of a commit that can fail: the spare side is ready then. Errors: as commit().
+  [[nodiscard]] std::expected<void, error> make_ready(
+      std::span<const std::uint64_t> references, std::span<const std::uint64_t> followers = {});
+  // The rest.
+  void publish() noexcept;
+  // A value that is this much smaller than its segment gives the segment back.
+  [[nodiscard]] static bool is_too_large(const place& where, std::size_t size) noexcept {
+    constexpr std::size_t waste = 4;
+    return where.mapped != nullptr && where.bytes.size() > waste * size;
+  }
 
   store* store_;
   held<Lock> lock_;
@@ -535,6 +584,10 @@ class store<Segment, Lock>::transaction final : private sink {
   place spare_place_;
   std::uint32_t since_fork_ = fork_depth();
   bool writing_ = false;
+  struct {
+    std::size_t length;
+    std::size_t references;
+  } ready_{};  // by make_ready()
 };
 
 }  // namespace shmark

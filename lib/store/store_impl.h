@@ -129,6 +129,7 @@ template <class Decision>
 std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until,
                                                         const Decision& decide) {
   const auto carry_on = [&]() -> std::expected<bool, error> {
+    static_cast<void>(complete(shared));  // it is the others who need it
     const std::uint64_t word = shared.block->word.load(std::memory_order_acquire);
     const auto now = contents_of(shared, word, "remove store");
     const candidate it(*shared.block, now ? now->list() : reference_list());
@@ -200,12 +201,77 @@ auto store<Segment, Lock>::acquire(mode how, deadline until) -> std::expected<ad
 }
 
 template <named_segment Segment, lock Lock>
-std::uint64_t store<Segment, Lock>::repair() noexcept {
-  const std::uint64_t word = block_->word.load(std::memory_order_relaxed) & ~detail::writing_bit;
-  discard(*attachment_, (detail::serial_of(word) + 1) % 2);
+std::expected<std::uint64_t, error> store<Segment, Lock>::repair() {
+  SHMARK_RETURN_IF_ERROR(complete(*attachment_));
+  std::uint64_t word = block_->word.load(std::memory_order_acquire);
   block_->recoveries.fetch_add(1, std::memory_order_relaxed);
+  if ((word & detail::writing_bit) == 0) return word;  // what was begun is complete
+  word &= ~detail::writing_bit;
+  discard(*attachment_, (detail::serial_of(word) + 1) % 2);
   block_->word.store(word, std::memory_order_release);
   return word;
+}
+
+template <named_segment Segment, lock Lock>
+void store<Segment, Lock>::advance(control& block, std::uint64_t word, std::uint64_t id) noexcept {
+  block.word.compare_exchange_strong(word, detail::word_of(detail::serial_of(word) + 1),
+                                     std::memory_order_acq_rel);
+  block.joint.compare_exchange_strong(id, 0, std::memory_order_acq_rel);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::find_partner(const segment_key& key)
+    -> std::expected<std::shared_ptr<attachment>, error> {
+  auto segment = Segment::attach(key);
+  if (!segment && segment.error().code == errc::not_found) return nullptr;
+  if (!segment) return std::unexpected(segment.error());
+  auto found = open(key, *std::move(segment));
+  if (!found && found.error().code != errc::no_space) return nullptr;
+  return found;
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::complete(attachment& shared) {
+  control& block = *shared.block;
+  // In this order: who writes next clears joint before.
+  const std::uint64_t word = block.word.load(std::memory_order_acquire);
+  const std::uint64_t id = block.joint.load(std::memory_order_acquire);
+  if ((word & detail::writing_bit) == 0 || id == 0 || is_removed(shared)) return {};
+  const segment_key leader{shared.key.space, block.leader.load(std::memory_order_acquire)};
+  if (leader.number != shared.key.number) {
+    SHMARK_ASSIGN_OR_RETURN(const auto leads, find_partner(leader));
+    if (leads == nullptr || leads->block->decided.load(std::memory_order_acquire) != id) return {};
+  } else {
+    if (block.decided.load(std::memory_order_acquire) != id) return {};
+    SHMARK_RETURN_IF_ERROR(complete_followers(shared, word, id));
+  }
+  advance(block, word, id);
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::complete_followers(attachment& shared,
+                                                                    std::uint64_t word,
+                                                                    std::uint64_t id) {
+  const std::size_t index = (detail::serial_of(word) + 1) % 2;
+  SHMARK_ASSIGN_OR_RETURN(const auto where, find(shared, index));
+  const side& written = shared.block->sides[index];
+  SHMARK_ASSIGN_OR_RETURN(const auto value, contents_in(written, where, shared.key, "complete"));
+  const auto behind = where.bytes.subspan(value.all().size());
+  const auto count = static_cast<std::size_t>(shared.block->followers);
+  if (count > behind.size() / sizeof(std::uint64_t)) {
+    return failure(errc::corrupt, "complete a joint commit of", shared.key.text());
+  }
+  const reference_list numbers(behind.first(count * sizeof(std::uint64_t)));
+  for (std::size_t i = 0; i < count; ++i) {
+    SHMARK_ASSIGN_OR_RETURN(const auto follows, find_partner({shared.key.space, numbers[i]}));
+    if (follows == nullptr) continue;
+    const std::uint64_t its_word = follows->block->word.load(std::memory_order_acquire);
+    const std::uint64_t its_id = follows->block->joint.load(std::memory_order_acquire);
+    if ((its_word & detail::writing_bit) == 0 || its_id != id || is_removed(*follows)) continue;
+    advance(*follows->block, its_word, id);
+  }
+  return {};
 }
 
 template <named_segment Segment, lock Lock>
@@ -231,7 +297,9 @@ auto store<Segment, Lock>::write(deadline until) -> std::expected<transaction, e
   // Whether an owner died is not asked: the writing bit says it, for every kind of lock.
   SHMARK_ASSIGN_OR_RETURN(auto admitted, acquire(mode::exclusive, until));
   std::uint64_t word = block_->word.load(std::memory_order_acquire);
-  if ((word & detail::writing_bit) != 0) word = repair();
+  if ((word & detail::writing_bit) != 0) {
+    SHMARK_ASSIGN_OR_RETURN(word, repair());
+  }
   SHMARK_ASSIGN_OR_RETURN(auto now, current(word, "write store"));
   return transaction(*this, std::move(admitted.lock), std::move(now), word, spare_of(word));
 }
@@ -345,12 +413,17 @@ auto store<Segment, Lock>::contents_of(attachment& shared, std::uint64_t word,
                                        const char* attempted) -> std::expected<contents, error> {
   const std::size_t index = detail::serial_of(word) % 2;
   SHMARK_ASSIGN_OR_RETURN(auto where, find(shared, index));
-  const side& which = shared.block->sides[index];
+  return contents_in(shared.block->sides[index], std::move(where), shared.key, attempted);
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::contents_in(const side& which, place where, const segment_key& key,
+                                       const char* attempted) -> std::expected<contents, error> {
   const auto length = static_cast<std::size_t>(which.length);
   const auto references = static_cast<std::size_t>(which.references);
   const std::size_t room = where.bytes.size();
   if (length > room || references > (room - length) / sizeof(std::uint64_t)) {
-    return failure(errc::corrupt, attempted, shared.key.text(),
+    return failure(errc::corrupt, attempted, key.text(),
                    because{"its value is longer than its segment"});
   }
   return contents{std::move(where), length, references};
@@ -407,6 +480,7 @@ auto store<Segment, Lock>::links_of(attachment& shared) -> std::expected<links, 
   const control& block = *shared.block;
   const auto name = shared.key.text();
   if (is_removed(shared)) return failure(errc::not_found, "use store", name);
+  SHMARK_RETURN_IF_ERROR(complete(shared));
   return contained("read references", name, [&]() -> std::expected<links, error> {
     links found{{},
                 block.referrers.load(std::memory_order_acquire),
@@ -550,18 +624,61 @@ auto store<Segment, Lock>::transaction::grow(std::size_t size)
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::commit(
     std::span<const std::uint64_t> references) {
+  SHMARK_RETURN_IF_ERROR(make_ready(references));
+  publish();
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::commit_together(
+    std::span<const part> parts) {
+  if (parts.empty()) return {};
+  if (parts.size() == 1) return parts.front().of->commit(parts.front().references);
+  transaction& leader = *parts.front().of;
+  const auto number_of = [](const part& one) { return one.of->store_->key().number; };
+  auto ready = contained("commit", "several stores", [&]() -> std::expected<void, error> {
+    std::vector<std::uint64_t> followers;
+    for (const auto& one : parts.subspan(1)) followers.push_back(number_of(one));
+    SHMARK_RETURN_IF_ERROR(leader.make_ready(parts.front().references, followers));
+    for (const auto& one : parts.subspan(1)) {
+      SHMARK_RETURN_IF_ERROR(one.of->make_ready(one.references));
+    }
+    return {};
+  });
+  if (!ready) {
+    for (const auto& one : parts) one.of->sink::clear();
+    return ready;
+  }
+  std::uint64_t id = 0;
+  while (id == 0) id = unpredictable_number();
+  const auto block_of = [](const part& one) -> control& { return *one.of->store_->block_; };
+  for (const auto& one : parts) {
+    block_of(one).leader.store(number_of(parts.front()), std::memory_order_relaxed);
+    block_of(one).joint.store(id, std::memory_order_release);
+  }
+  block_of(parts.front()).decided.store(id, std::memory_order_release);
+  for (std::size_t left = parts.size(); left-- > 0;) {  // the leader last
+    parts[left].of->publish();
+    block_of(parts[left]).joint.store(0, std::memory_order_release);
+  }
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::transaction::make_ready(
+    std::span<const std::uint64_t> references, std::span<const std::uint64_t> followers) {
   refuse_forked();
-  // A value that is this much smaller than its segment gives the segment back.
-  constexpr std::size_t waste = 4;
   control& block = *store_->block_;
   const std::size_t length = sink::bytes().size();
   sink::write(references.data(), references.size_bytes());
   const std::size_t all = sink::bytes().size();
+  sink::write(followers.data(), followers.size_bytes());
+  const std::size_t whole = sink::bytes().size();
   std::expected<void, error> written;
   if (sink::failure()) {
     written = std::unexpected(*sink::failure());
   } else if (written = check_limit(all); written && spare_is_lost()) {
-    written = move_spare(all);
+    written = move_spare(whole);
   }
   if (!written) {
     // Which is all that is left to the side.
@@ -569,30 +686,33 @@ std::expected<void, error> store<Segment, Lock>::transaction::commit(
     sink::restart(spare_place_.bytes);
     return written;
   }
-  const auto too_large = [&](const place& where) {
-    return where.mapped != nullptr && where.bytes.size() > waste * all;
-  };
-  if (all <= store_->attachment_->capacity && too_large(spare_place_)) {
-    SHMARK_RETURN_IF_ERROR(move_spare(all));
+  if (whole <= store_->attachment_->capacity && is_too_large(spare_place_, whole)) {
+    SHMARK_RETURN_IF_ERROR(move_spare(whole));
   }
-  side& published = block.sides[spare_index()];
-  published.length = length;
-  published.references = references.size();
-  published.checksum =
+  side& written_to = block.sides[spare_index()];
+  written_to.length = length;
+  written_to.references = references.size();
+  written_to.checksum =
       store_->attachment_->has_checksum ? detail::checksum(spare_place_.bytes.first(all)) : 0;
+  block.followers = followers.size();
+  ready_ = {length, references.size()};
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
+void store<Segment, Lock>::transaction::publish() noexcept {
   word_ = detail::word_of(detail::serial_of(word_) + 1);
-  block.word.store(word_, std::memory_order_release);
+  store_->block_->word.store(word_, std::memory_order_release);
   writing_ = false;
 
   std::swap(current_.where, spare_place_);
-  current_.length = length;
-  current_.references = references.size();
-  if (too_large(spare_place_)) {
+  current_.length = ready_.length;
+  current_.references = ready_.references;
+  if (is_too_large(spare_place_, current_.all().size())) {
     store_->discard(*store_->attachment_, spare_index());
     spare_place_ = buffer_of(*store_->attachment_, spare_index());
   }
   sink::restart(spare_place_.bytes);
-  return {};
 }
 
 template <named_segment Segment, lock Lock>
