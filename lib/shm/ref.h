@@ -35,13 +35,36 @@
 #include <typeinfo>
 #include <utility>
 
+#include "lib/base/deadline.h"
 #include "lib/base/error.h"
 #include "lib/codec/border.h"
+#include "lib/lock/lock.h"
 #include "lib/shm/registry.h"
 
 namespace shmark {
 
+template <class T, class Backend>
+class ref;
+
 namespace detail {
+
+template <class Backend>
+class publication;
+template <class Backend>
+class target;
+
+// By number: no value has two handles to the same.
+template <class Backend>
+using targets = std::map<std::uint64_t, std::shared_ptr<target<Backend>>>;
+
+// The handles by which one user of lib/shareable reaches variables: one for each, however many
+// values refer to it. So what is changed under a lock is the same by whichever way one comes to it.
+template <class Backend>
+struct family {
+  std::map<std::uint64_t, std::weak_ptr<target<Backend>>> members;  // by number
+  bool enforces = false;  // writes are refused where somebody else holds the advisory lock
+  std::uint64_t refused_writes = 0;
+};
 
 // A variable that is open because somebody refers to it.
 template <class Backend>
@@ -56,6 +79,22 @@ class target {
   [[nodiscard]] virtual short_text space() const noexcept = 0;
   [[nodiscard]] virtual bool is_gone() const noexcept = 0;
   virtual void add_referrer() noexcept = 0;
+
+  // For lib/shareable; see "Kept copies" in variable.h.
+  virtual void join(const std::shared_ptr<family<Backend>>& in) noexcept = 0;
+  // Reads the value; what it refers to. Errors: as variable::read().
+  [[nodiscard]] virtual std::expected<const targets<Backend>*, error> read_references(
+      deadline until) = 0;
+  [[nodiscard]] virtual std::expected<typename Backend::lock*, error> advisory_lock() = 0;
+  [[nodiscard]] virtual std::expected<void, error> keep(mode how, deadline until) = 0;
+  virtual void keep_as(mode how) noexcept = 0;
+  virtual void let_go() noexcept = 0;
+  [[nodiscard]] virtual bool is_changed() const noexcept = 0;
+  [[nodiscard]] virtual std::expected<void, error> begin_publishing(publication<Backend>& in,
+                                                                    deadline until) = 0;
+  virtual void end_publishing(bool is_published) noexcept = 0;
+  // Lets go of what its copy refers to.
+  virtual void forget() noexcept = 0;
 
   // What a shared_ptr to one does at its end. One after the other, also with those that only the
   // copy of another kept: a list is longer than a stack is deep.
@@ -77,19 +116,19 @@ class target {
 template <class T, class Backend>
 class target_of;
 
-// By number: no value has two handles to the same.
-template <class Backend>
-using targets = std::map<std::uint64_t, std::shared_ptr<target<Backend>>>;
-
 // What references ask for while a value is encoded or decoded: the variable that does so, in this
 // thread, sets one up around the codec.
 template <class Backend>
 class reference_scope {
  public:
   // `home` null: there is no domain, and references are refused. `before`: what the value at hand
-  // refers to.
-  reference_scope(home_of<Backend> home, targets<Backend>& before) noexcept
-      : home_(std::move(home)), before_(before), outer_(std::exchange(current, this)) {}
+  // refers to. `in`: whose handles to use; null: there is no family.
+  reference_scope(home_of<Backend> home, std::shared_ptr<family<Backend>> in,
+                  targets<Backend>& before) noexcept
+      : home_(std::move(home)),
+        family_(std::move(in)),
+        before_(before),
+        outer_(std::exchange(current, this)) {}
   reference_scope(const reference_scope&) = delete;
   reference_scope& operator=(const reference_scope&) = delete;
   ~reference_scope() { current = outer_; }
@@ -110,10 +149,28 @@ class reference_scope {
  private:
   static inline thread_local reference_scope* current = nullptr;
 
+  // One that is open already.
+  template <class T>
+  [[nodiscard]] std::shared_ptr<target_of<T, Backend>> find(std::uint64_t number) const;
+
   home_of<Backend> home_;
+  std::shared_ptr<family<Backend>> family_;
   targets<Backend>& before_;
   targets<Backend> met_;
   reference_scope* outer_;
+};
+
+// What a reference consists of.
+struct reference_to {
+  template <class T, class Backend>
+  [[nodiscard]] static ref<T, Backend> made(std::shared_ptr<target_of<T, Backend>> to) noexcept {
+    return ref<T, Backend>(std::move(to));
+  }
+  template <class T, class Backend>
+  [[nodiscard]] static const std::shared_ptr<target_of<T, Backend>>& in(
+      const ref<T, Backend>& of) noexcept {
+    return of.to_;
+  }
 };
 
 }  // namespace detail
@@ -149,6 +206,7 @@ class ref {
 
  private:
   friend class variable<T, Backend>;
+  friend struct detail::reference_to;
   explicit ref(std::shared_ptr<detail::target_of<T, Backend>> to) noexcept : to_(std::move(to)) {}
   [[nodiscard]] std::uint64_t number() const noexcept;
   void meet() const;

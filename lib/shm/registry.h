@@ -154,6 +154,21 @@ class registry {
   // not_found, those of the registry's lock.
   [[nodiscard]] std::expected<store_type, error> open_named(std::string_view name, const char* type,
                                                             store_options options);
+  // The same, for a space in which only one name is used.
+  enum class opening : std::uint8_t {
+    existing,  // opens what is there
+    any,       // makes it if it is not
+    fresh      // makes it
+  };
+  // One whose segment has gone by other means is not there. Errors: not_found, exists; mismatch, if
+  // there is another name; as open_named(). Where nothing else is there either, an attempt to make
+  // it that fails leaves no registry.
+  struct opened {
+    store_type bytes;
+    bool was_made;
+  };
+  [[nodiscard]] std::expected<opened, error> open_only(std::string_view name, const char* type,
+                                                       opening how, store_options options);
   // (1), without a name.
   [[nodiscard]] std::expected<store_type, error> make_unnamed(const char* type,
                                                               store_options options);

@@ -65,6 +65,36 @@ auto registry<Backend>::open_named(std::string_view name, const char* type, stor
 }
 
 template <class Backend>
+auto registry<Backend>::open_only(std::string_view name, const char* type, opening how,
+                                  store_options options) -> std::expected<opened, error> {
+  constexpr const char* attempted = "open shared variable";
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(deadline::after(registry_patience)));
+  const auto before = change.value().names;
+  for (const auto& [its, number] : before) {
+    SHMARK_RETURN_IF_ERROR(finish(change, number, deadline::after(registry_patience)));
+  }
+  const auto& names = change.value().names;
+  if (!names.empty() && !names.contains(name)) {
+    return failure(errc::mismatch, attempted, name,
+                   because{"its place is taken by " + names.begin()->first});
+  }
+  auto found = find(change.value(), name, type);
+  if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
+  if (!found) SHMARK_RETURN_IF_ERROR(erase(change, names.at(std::string(name))));
+  if (found && *found) {
+    if (how != opening::fresh) return opened{**std::move(found), false};
+    return failure(errc::exists, attempted, name, "open it without exclusive, or remove it");
+  }
+  if (how == opening::existing) {
+    return failure(errc::not_found, attempted, name, "make it: open it with create");
+  }
+  auto made = make(change, name, type, options);
+  if (made) return opened{*std::move(made), true};
+  if (change.value().variables.empty()) static_cast<void>(change.remove());
+  return std::unexpected(made.error());
+}
+
+template <class Backend>
 auto registry<Backend>::make_unnamed(const char* type, store_options options)
     -> std::expected<store_type, error> {
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());

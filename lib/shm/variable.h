@@ -37,6 +37,11 @@
 // each thread, and each forked child, a copy() of its own. A child that asks by its parent's
 // handle, while the parent holds a lock by it, is stopped: it holds nothing.
 //
+// Kept copies: whoever holds a variable's advisory lock (lib/shareable does) has this handle keep
+// its copy: that is what it then reads, whatever others publish, and, under an exclusive lock, what
+// it writes, until all that was changed under the lock is published. update(), transact() and so on
+// then take no lock.
+//
 // What survives a crash: the value as of the last commit. A transaction that was cut short at any
 // instruction leaves no trace (see store.h), but for counts that collect() sets right.
 #pragma once
@@ -59,6 +64,7 @@
 #include "lib/base/process.h"
 #include "lib/codec/codec.h"
 #include "lib/shm/backend.h"
+#include "lib/shm/publication.h"
 #include "lib/shm/ref.h"
 #include "lib/shm/registry.h"
 #include "lib/store/store.h"
@@ -168,6 +174,7 @@ class variable {
   [[nodiscard]] std::expected<reading, error> readlock(deadline until = deadline::never());
   // How this handle holds the lock, if it does. A forked child's copy of it does not.
   [[nodiscard]] std::optional<mode> locked() const noexcept {
+    if (kept_ && kept_->since_fork == fork_depth()) return kept_->how;
     if (since_fork_ != fork_depth()) return std::nullopt;
     if (exclusive_) return mode::exclusive;
     return shared_ ? std::optional(mode::shared) : std::nullopt;
@@ -221,14 +228,18 @@ class variable {
   std::expected<void, error> refresh(const Held& by);
   // The write lock, without asking what the value is. Errors: as transact().
   std::expected<transaction, error> begin(deadline until);
-  // `until`: for the registry's lock, if the value has references.
-  std::expected<void, error> commit(deadline until = deadline::never());
+  // `goes_on`: more may be changed after. `until`: for the registry's lock, if the value has
+  // references.
+  std::expected<void, error> commit(bool goes_on, deadline until = deadline::never());
+  // Writes the copy to the transaction's output, and what it refers to into published_. Errors: as
+  // commit().
+  std::expected<void, error> encode();
   // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
   std::expected<void, error> publish(const detail::targets<Backend>& now, deadline until);
   std::expected<void, error> read_back();
   // After publishing: opens what copy_ refers to by handles of somebody else's. Two handles whose
   // copies hold each other would never end.
-  void open_own(detail::targets<Backend>& published) noexcept;
+  void open_own() noexcept;
   // For forked children, which do not hold what their parents held when they were forked.
   void refuse_forked() const noexcept {
     const bool is_held = exclusive_ || shared_;
@@ -239,6 +250,33 @@ class variable {
   void end_reading() noexcept;
   void give_up_forsaken() noexcept;
 
+  // Keeps the copy, brought up to date; or changes how. Errors: as read(); would_deadlock, if this
+  // handle holds the variable's own lock.
+  std::expected<void, error> keep(mode how, deadline until);
+  // What was changed and not published is dropped.
+  void let_go() noexcept;
+  // A forked child keeps nothing of what its parent does.
+  void let_go_of_parents() noexcept {
+    if (kept_ && kept_->since_fork != fork_depth()) [[unlikely]]
+      let_go();
+  }
+  [[nodiscard]] bool keeps(mode how) const noexcept { return kept_ && kept_->how == how; }
+  // A transaction on the kept copy. Errors: invalid (it cannot be copied), no_space.
+  std::expected<transaction, error> begin_kept();
+  std::expected<void, error> commit_kept(bool goes_on);
+  std::expected<void, error> back_up();
+  // Takes the variable's own lock, with the new value written and added to what is published. Until
+  // end_publishing(). Errors: those of the lock, and as commit().
+  std::expected<void, error> begin_publishing(detail::publication<Backend>& in, deadline until);
+  void end_publishing(bool is_published) noexcept;
+  void forget() noexcept;
+  // A handle to the store's advisory lock. Errors: as store::advisory_lock().
+  std::expected<typename Backend::lock*, error> advisory_lock();
+  // Where the family enforces advisory locks: keeps others from taking it while this writes.
+  // Errors: would_block, if somebody holds it.
+  std::expected<void, error> take_fence();
+  void leave_fence() noexcept;
+
   // For publishing references: a handle to the registry's store. Errors: invalid, no_space.
   std::expected<store_type*, error> registry();
   [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
@@ -247,8 +285,9 @@ class variable {
   friend class detail::target_of<T, Backend>;
   friend class detail::registry<Backend>;
 
-  detail::home_of<Backend> home_;                  // null: in no domain
-  std::shared_ptr<detail::lease<Backend>> lease_;  // ends after store_, which has it mapped, too
+  std::shared_ptr<detail::family<Backend>> family_;  // null: there is none
+  detail::home_of<Backend> home_;                    // null: in no domain
+  std::shared_ptr<detail::lease<Backend>> lease_;    // ends after store_, which has it mapped, too
   store_type store_;
   std::optional<store_type> registry_;  // once it was needed
   detail::targets<Backend> targets_;    // what copy_ refers to, or did last
@@ -262,9 +301,20 @@ class variable {
   std::optional<typename store_type::transaction> exclusive_;
   std::uint32_t readings_ = 0;
   std::uint32_t transactions_ = 0;
-  std::uint32_t since_fork_ = fork_depth();  // when it was taken
-  bool changed_ = false;                     // since the last commit, copy_ may have been
-  std::vector<std::uint64_t> forsaken_;      // to be given up once the lock is released
+  std::uint32_t since_fork_ = fork_depth();         // when it was taken
+  bool changed_ = false;                            // since the last commit, copy_ may have been
+  std::vector<std::uint64_t> forsaken_;             // to be given up once the lock is released
+  std::optional<typename Backend::lock> advisory_;  // once it was needed
+  bool is_fenced_ = false;                          // it is held for the time of a write
+
+  struct keeping {
+    mode how;
+    std::uint32_t since_fork = fork_depth();
+    bool is_changed = false;    // the copy is not what was published
+    std::optional<T> before{};  // what the end of a transaction goes back to
+  };
+  std::optional<keeping> kept_;
+  detail::targets<Backend> published_;  // what a copy that is being published refers to
 
   std::int64_t dwell_ns_ = 0;
   std::int64_t decoded_ns_ = 0;  // when, if there is a dwell
@@ -293,7 +343,7 @@ class variable<T, Backend>::transaction {
   // Publishes value(). The lock is still held; more may follow. Errors: no_space, invalid (the
   // value's serialize() threw, or the codec does not take it), not_found (it refers to a variable
   // that has been removed); nothing is published then.
-  [[nodiscard]] std::expected<void, error> commit() { return of_->commit(); }
+  [[nodiscard]] std::expected<void, error> commit() { return of_->commit(true); }
 
   // Removes the variable's store, before anybody else gets the lock: for what its contents decide.
   // The transaction is of no use after. Errors: denied; invalid, if it is in a domain, which has to

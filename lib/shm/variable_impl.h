@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 
+#include "lib/base/check.h"
 #include "lib/base/hash.h"
 
 namespace shmark {
@@ -24,6 +26,38 @@ class target_of final : public target<Backend> {
   [[nodiscard]] short_text space() const noexcept override { return it.store_.key().space; }
   [[nodiscard]] bool is_gone() const noexcept override { return it.store_.is_gone(); }
   void add_referrer() noexcept override { it.store_.add_referrer(); }
+  void join(const std::shared_ptr<family<Backend>>& in) noexcept override {
+    if (it.family_ == nullptr) it.family_ = in;
+  }
+  [[nodiscard]] std::expected<const targets<Backend>*, error> read_references(
+      deadline until) override {
+    SHMARK_RETURN_IF_ERROR(it.read(until));
+    return &it.targets_;
+  }
+  [[nodiscard]] std::expected<typename Backend::lock*, error> advisory_lock() override {
+    return it.advisory_lock();
+  }
+  [[nodiscard]] std::expected<void, error> keep(mode how, deadline until) override {
+    return it.keep(how, until);
+  }
+  void keep_as(mode how) noexcept override { it.kept_->how = how; }
+  // The kept copy, to be changed. Requires: it is kept, exclusively.
+  [[nodiscard]] T& change() noexcept {
+    it.kept_->is_changed = true;
+    it.word_ = variable<T, Backend>::no_copy;
+    return it.copy_;
+  }
+  [[nodiscard]] const T& copy() const noexcept { return it.copy_; }
+  void let_go() noexcept override { it.let_go(); }
+  [[nodiscard]] bool is_changed() const noexcept override {
+    return it.kept_ && it.kept_->is_changed;
+  }
+  [[nodiscard]] std::expected<void, error> begin_publishing(publication<Backend>& in,
+                                                            deadline until) override {
+    return it.begin_publishing(in, until);
+  }
+  void end_publishing(bool is_published) noexcept override { it.end_publishing(is_published); }
+  void forget() noexcept override { it.forget(); }
 
   variable<T, Backend> it;
 };
@@ -50,19 +84,33 @@ void reference_scope<Backend>::meet(const std::shared_ptr<target<Backend>>& to) 
                    "refer to variables of the same domain", "it is another domain's variable"});
   }
   met_.emplace(to->number(), to);
+  if (family_ != nullptr) {
+    to->join(family_);
+    family_->members.try_emplace(to->number(), to);
+  }
+}
+
+template <class Backend>
+template <class T>
+std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::find(std::uint64_t number) const {
+  using wanted = target_of<T, Backend>;
+  for (const auto* known : std::array<const targets<Backend>*, 2>{&met_, &before_}) {
+    const auto found = known->find(number);
+    if (found == known->end()) continue;
+    if (auto it = std::dynamic_pointer_cast<wanted>(found->second)) return it;
+  }
+  if (family_ == nullptr) return nullptr;
+  const auto found = family_->members.find(number);
+  if (found == family_->members.end()) return nullptr;
+  return std::dynamic_pointer_cast<wanted>(found->second.lock());
 }
 
 template <class Backend>
 template <class T>
 std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::resolve(std::uint64_t number) {
-  using wanted = target_of<T, Backend>;
-  for (const auto* known : {&met_, &before_}) {
-    const auto found = known->find(number);
-    if (found == known->end()) continue;
-    if (auto it = std::dynamic_pointer_cast<wanted>(found->second)) {
-      met_.insert(*found);
-      return it;
-    }
+  if (auto it = find<T>(number)) {
+    met_.emplace(number, it);
+    return it;
   }
   const segment_key key{home_->key().space, number};
   auto bytes = store_on<Backend>::attach(key);
@@ -73,6 +121,10 @@ std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::resolve(std::ui
   }
   auto it = target_to(variable<T, Backend>(*std::move(bytes), home_));
   met_.insert_or_assign(number, it);
+  if (family_ != nullptr) {
+    it->join(family_);
+    family_->members.insert_or_assign(number, it);
+  }
   return it;
 }
 
@@ -119,7 +171,7 @@ std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byt
     SHMARK_RETURN_IF_ERROR(assign([this] { copy_ = T{}; }));
     targets_.clear();
   } else {
-    detail::reference_scope<Backend> scope(home_, targets_);
+    detail::reference_scope<Backend> scope(home_, family_, targets_);
     SHMARK_RETURN_IF_ERROR(codec::decode(bytes, copy_));
     targets_.swap(scope.met());
   }
@@ -141,6 +193,7 @@ std::expected<void, error> variable<T, Backend>::refresh(const Held& by) {
 template <class T, class Backend>
 std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
   refuse_forked();
+  let_go_of_parents();
   if (locked()) return &copy_;
   if (dwell_ns_ != 0 && word_ != no_copy && monotonic_ns() - decoded_ns_ < dwell_ns_) {
     ++hits_;
@@ -154,6 +207,7 @@ std::expected<const T*, error> variable<T, Backend>::fetch(deadline until) {
 template <class T, class Backend>
 auto variable<T, Backend>::readlock(deadline until) -> std::expected<reading, error> {
   refuse_forked();
+  let_go_of_parents();
   if (!locked()) {
     SHMARK_ASSIGN_OR_RETURN(auto now, store_.read(until));
     SHMARK_RETURN_IF_ERROR(refresh(now));
@@ -189,11 +243,17 @@ std::expected<void, error> variable<T, Backend>::each(F&& visit, deadline until)
 template <class T, class Backend>
 auto variable<T, Backend>::begin(deadline until) -> std::expected<transaction, error> {
   refuse_forked();
+  let_go_of_parents();
   if (!exclusive_) {
-    SHMARK_ASSIGN_OR_RETURN(auto change,
-                            shared_ ? store_.upgrade(*shared_, until) : store_.write(until));
+    if (keeps(mode::exclusive)) return begin_kept();
+    SHMARK_RETURN_IF_ERROR(take_fence());
+    auto change = shared_ ? store_.upgrade(*shared_, until) : store_.write(until);
+    if (!change) {
+      leave_fence();
+      return std::unexpected(change.error());
+    }
     shared_.reset();
-    exclusive_.emplace(std::move(change));
+    exclusive_.emplace(*std::move(change));
     since_fork_ = fork_depth();
   }
   ++transactions_;
@@ -204,7 +264,7 @@ template <class T, class Backend>
 auto variable<T, Backend>::transact(deadline until) -> std::expected<transaction, error> {
   const bool is_held = exclusive_.has_value();
   SHMARK_ASSIGN_OR_RETURN(auto whole, begin(until));
-  if (!is_held) {
+  if (!is_held && exclusive_) {
     if (exclusive_->word() != word_) SHMARK_RETURN_IF_ERROR(exclusive_->verify());
     SHMARK_RETURN_IF_ERROR(refresh(*exclusive_));
   }
@@ -220,6 +280,11 @@ auto variable<T, Backend>::writable(deadline until) -> std::expected<writing, er
 template <class T, class Backend>
 void variable<T, Backend>::end_transaction() noexcept {
   if (--transactions_ != 0) return;
+  if (!exclusive_) {  // of the kept copy
+    if (std::exchange(changed_, false)) std::swap(copy_, *kept_->before);
+    kept_->before.reset();
+    return;
+  }
   // It must not be taken for the value that everybody sees.
   if (std::exchange(changed_, false)) word_ = no_copy;
   if (readings_ != 0) {
@@ -231,6 +296,8 @@ void variable<T, Backend>::end_transaction() noexcept {
     SHMARK_CHECK(refresh(*shared_), "a value could not be read again at the end of a write lock");
   }
   exclusive_.reset();
+  published_.clear();  // there is something if it was not published
+  leave_fence();
   give_up_forsaken();
 }
 
@@ -242,56 +309,69 @@ void variable<T, Backend>::give_up_forsaken() noexcept {
 
 template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::write(const T& value, deadline until) {
-  const bool is_held = exclusive_.has_value();
+  const bool is_held = transactions_ != 0;
   SHMARK_ASSIGN_OR_RETURN(auto whole, begin(until));  // without decoding what is replaced anyway
   T& copy = whole.value();
   SHMARK_RETURN_IF_ERROR(assign([&copy, &value] { copy = value; }));
-  return is_held ? std::expected<void, error>() : commit(until);
+  return is_held ? std::expected<void, error>() : commit(false, until);
 }
 
 template <class T, class Backend>
 template <change_of<T> F>
 std::expected<void, error> variable<T, Backend>::update(F&& change, deadline until) {
-  const bool is_held = exclusive_.has_value();
+  const bool is_held = transactions_ != 0;
   SHMARK_ASSIGN_OR_RETURN(auto whole, transact(until));
   if constexpr (std::is_void_v<std::invoke_result_t<F, T&>>) {
     std::forward<F>(change)(whole.value());
   } else {
     if (!std::forward<F>(change)(whole.value())) return {};
   }
-  return is_held ? std::expected<void, error>() : commit(until);
+  return is_held ? std::expected<void, error>() : commit(false, until);
 }
 
 // --- Publishing.
 
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::commit(deadline until) {
+std::expected<void, error> variable<T, Backend>::encode() {
   sink& to = exclusive_->output();
   to.clear();
-  detail::reference_scope<Backend> scope(home_, targets_);
+  detail::reference_scope<Backend> scope(home_, family_, targets_);
   const auto encoded = codec::encode(copy_, to);
   // A sink that is full says so at commit, which also makes it usable again.
   if (!encoded && !to.failure()) return encoded;
-  if (scope.met().empty() && exclusive_->references().empty()) {
+  published_.swap(scope.met());
+  return {};
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::commit(bool goes_on, deadline until) {
+  if (!exclusive_) return commit_kept(goes_on);
+  SHMARK_RETURN_IF_ERROR(encode());
+  if (published_.empty() && exclusive_->references().empty()) {
     SHMARK_RETURN_IF_ERROR(exclusive_->commit());
   } else {
-    SHMARK_RETURN_IF_ERROR(publish(scope.met(), until));
+    SHMARK_RETURN_IF_ERROR(publish(published_, until));
   }
   word_ = exclusive_->word();
   changed_ = false;
-  open_own(scope.met());
+  open_own();
   return verify_ ? read_back() : std::expected<void, error>();
 }
 
 template <class T, class Backend>
-void variable<T, Backend>::open_own(detail::targets<Backend>& published) noexcept {
-  const bool are_own = std::ranges::all_of(published, [this](const auto& one) {
-    const auto found = targets_.find(one.first);
-    return found != targets_.end() && found->second == one.second;
-  });
-  if (are_own) return targets_.swap(published);
+void variable<T, Backend>::open_own() noexcept {
+  auto now = std::exchange(published_, {});
+  // A family's handles are all its own, and it ends its circles itself.
+  const bool are_own = family_ != nullptr || std::ranges::all_of(now, [this](const auto& one) {
+                         const auto found = targets_.find(one.first);
+                         return found != targets_.end() && found->second == one.second;
+                       });
+  if (are_own) {
+    targets_ = std::move(now);
+    return;
+  }
   const auto done = contained("open", "references", [&]() -> std::expected<void, error> {
-    detail::reference_scope<Backend> scope(home_, targets_);
+    detail::reference_scope<Backend> scope(home_, nullptr, targets_);
     T own{};
     SHMARK_RETURN_IF_ERROR(codec::decode(exclusive_->bytes(), own));
     copy_ = std::move(own);
@@ -305,7 +385,7 @@ template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::read_back() {
   SHMARK_RETURN_IF_ERROR(exclusive_->verify());
   return contained("read back", "a variable's value", [&]() -> std::expected<void, error> {
-    detail::reference_scope<Backend> scope(home_, targets_);
+    detail::reference_scope<Backend> scope(home_, family_, targets_);
     T again{};
     return codec::decode(exclusive_->bytes(), again);
   });
@@ -315,39 +395,14 @@ template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::publish(const detail::targets<Backend>& now,
                                                          deadline until) {
   return contained("publish", "references", [&]() -> std::expected<void, error> {
-    const std::vector<std::uint64_t> before = exclusive_->references().copy();
-    std::vector<std::uint64_t> after;
-    std::vector<detail::target<Backend>*> added;
-    for (const auto& [number, to] : now) {
-      after.push_back(number);
-      if (!std::ranges::binary_search(before, number)) added.push_back(to.get());
-    }
-    std::vector<std::uint64_t> dropped;
-    std::ranges::set_difference(before, after, std::back_inserter(dropped));
-    forsaken_.reserve(forsaken_.size() + dropped.size());  // nothing may fail once it is published
-
+    detail::publication<Backend> one;
+    one.add(*exclusive_, now);
     SHMARK_ASSIGN_OR_RETURN(auto* all, registry());
-    const auto patience = deadline::after(detail::registry_patience);
-    SHMARK_ASSIGN_OR_RETURN(const auto hold, all->read(patience.or_before(until)));
-    for (const auto* to : added) {
-      // Told here, where nobody can remove it any more.
-      if (to->is_gone()) {
-        return failure(errc::not_found, "refer to", key_of(to->number()).text(),
-                       because{"it has been removed"});
-      }
-    }
-    for (auto* to : added) to->add_referrer();
-    if (auto done = exclusive_->commit(after); !done) {
-      for (const auto* to : added) {
-        static_cast<void>(store_type::drop_referrer(key_of(to->number())));
-      }
-      return done;
-    }
-    for (const auto number : dropped) {
-      const auto left = store_type::drop_referrer(key_of(number));
-      if (left && *left == 0) forsaken_.push_back(number);
-    }
-    return {};
+    // Nothing may fail once it is published.
+    forsaken_.reserve(forsaken_.size() + exclusive_->references().size());
+    auto done = one.commit(all, until);
+    forsaken_.insert(forsaken_.end(), one.forsaken().begin(), one.forsaken().end());
+    return done;
   });
 }
 
@@ -362,6 +417,131 @@ auto variable<T, Backend>::registry() -> std::expected<store_type*, error> {
     registry_.emplace(std::move(own));
   }
   return &*registry_;
+}
+
+// --- Kept copies.
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::keep(mode how, deadline until) {
+  let_go_of_parents();
+  if (transactions_ != 0 || readings_ != 0) {
+    return failure(errc::would_deadlock, "keep a copy of", store_.key().text(),
+                   because{"this handle holds its own lock"}, "release that first");
+  }
+  // What was changed is not published: others have no say in it.
+  if (!kept_ || !kept_->is_changed) {
+    if (store_.word() != word_) {
+      SHMARK_ASSIGN_OR_RETURN(const auto now, store_.read(until));
+      SHMARK_RETURN_IF_ERROR(refresh(now));
+    }
+  }
+  if (kept_) {
+    kept_->how = how;
+  } else {
+    kept_.emplace(keeping{.how = how});
+  }
+  return {};
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::let_go() noexcept {
+  SHMARK_CHECK(transactions_ == 0 || kept_->since_fork != fork_depth(),
+               "an advisory lock was released amid a transaction under it");
+  kept_.reset();
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::back_up() {
+  if constexpr (std::copy_constructible<T>) {
+    return assign([this] { kept_->before.emplace(copy_); });
+  } else {
+    return failure(errc::invalid, "change", store_.key().text(),
+                   because{"its type cannot be copied"}, "change it by what holds the lock");
+  }
+}
+
+template <class T, class Backend>
+auto variable<T, Backend>::begin_kept() -> std::expected<transaction, error> {
+  if (transactions_ == 0) SHMARK_RETURN_IF_ERROR(back_up());
+  ++transactions_;
+  return transaction(*this);
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::commit_kept(bool goes_on) {
+  if (goes_on) SHMARK_RETURN_IF_ERROR(back_up());
+  kept_->is_changed = true;
+  word_ = no_copy;
+  changed_ = false;
+  return {};
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::begin_publishing(detail::publication<Backend>& in,
+                                                                  deadline until) {
+  SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
+  exclusive_.emplace(std::move(change));
+  since_fork_ = fork_depth();
+  auto written = encode();
+  if (written) {
+    written = contained("publish", store_.key().text(), [&]() -> std::expected<void, error> {
+      in.add(*exclusive_, published_);
+      return {};
+    });
+  }
+  if (!written) end_publishing(false);
+  return written;
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::end_publishing(bool is_published) noexcept {
+  if (is_published) {
+    word_ = exclusive_->word();
+    targets_.swap(published_);
+    kept_->is_changed = false;
+  }
+  exclusive_.reset();
+  published_.clear();
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::forget() noexcept {
+  if (locked()) return;
+  word_ = no_copy;
+  targets_.clear();
+  static_cast<void>(assign([this] { copy_ = T{}; }));
+}
+
+template <class T, class Backend>
+auto variable<T, Backend>::advisory_lock() -> std::expected<typename Backend::lock*, error> {
+  if (!advisory_) {
+    SHMARK_ASSIGN_OR_RETURN(auto lock, store_.advisory_lock());
+    advisory_.emplace(std::move(lock));
+  }
+  return &*advisory_;
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::take_fence() {
+  if (family_ == nullptr || !family_->enforces) return {};
+  SHMARK_ASSIGN_OR_RETURN(auto* const lock, advisory_lock());
+  if (!kept_) {
+    const auto got = lock->acquire(mode::exclusive, deadline::none());
+    is_fenced_ = got.has_value();
+    if (got) return {};
+    const auto code = got.error().code;
+    if (code != errc::would_block && code != errc::would_deadlock) {
+      return std::unexpected(got.error());
+    }
+  }
+  ++family_->refused_writes;
+  return failure(errc::would_block, "write", store_.key().text(),
+                 because{"somebody holds its lock"}, "lock it first, exclusively");
+}
+
+template <class T, class Backend>
+void variable<T, Backend>::leave_fence() noexcept {
+  if (std::exchange(is_fenced_, false)) advisory_->release(mode::exclusive);
 }
 
 }  // namespace shmark

@@ -1,0 +1,277 @@
+// How shareable.h does it. Included by it alone.
+#pragma once
+
+#include <iterator>
+#include <string>
+#include <typeinfo>
+
+#include "lib/base/check.h"
+#include "lib/base/contained.h"
+
+namespace shmark {
+
+namespace detail {
+
+template <class Backend>
+std::expected<void, error> remove_shareable(const acquaintance& it, deadline until) {
+  using store_type = store_on<Backend>;
+  const segment_key key{it.space, 0};
+  SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(auto all, registry<Backend>::open(home));
+  SHMARK_ASSIGN_OR_RETURN(const auto* known, all.read());
+  const bool is_there =
+      std::ranges::any_of(known->names, [&it](const auto& name) { return name.second == it.root; });
+  if (!is_there) {
+    return failure(errc::not_found, "remove shared variable", it.space,
+                   because{"somebody else has removed it"});
+  }
+  return all.clean_up(until);
+}
+
+// The registry's store, by which a process has a shared variable open. What is private to a family
+// of processes is removed by the last that lets go of it.
+template <class Backend>
+home_of<Backend> home_in(store_on<Backend> bytes, const acquaintance& it, bool is_private) {
+  using store_type = store_on<Backend>;
+  if (!is_private) return std::make_shared<const store_type>(std::move(bytes));
+  const auto end = [it](const store_type* home) {
+    delete home;
+    const auto attached = Backend::segment::is_attached({it.space, 0});
+    if (!attached || *attached) return;
+    if (remove_shareable<Backend>(it, deadline::after(removal_patience))) part_from(it);
+  };
+  return home_of<Backend>(new const store_type(std::move(bytes)), end);
+}
+
+}  // namespace detail
+
+// --- Opening.
+
+template <class T, class Backend>
+auto shareable<T, Backend>::open(const glue& where, const shareable_options& options)
+    -> std::expected<shareable, error> {
+  constexpr const char* attempted = "open shared variable";
+  return contained(attempted, "", [&]() -> std::expected<shareable, error> {
+    auto opened =
+        open_in(where.space(options.crc32), where.name(options.crc32), where.is_private(), options);
+    if (!opened && opened.error().code == errc::not_found) {
+      return std::unexpected(error{errc::not_found, 0, attempted, where.text(),
+                                   "start what makes it first, or open it with create",
+                                   "nobody has made it"});
+    }
+    return opened;
+  });
+}
+
+template <class T, class Backend>
+auto shareable<T, Backend>::open_in(const std::string& space, const std::string& name,
+                                    bool is_private, const shareable_options& options)
+    -> std::expected<shareable, error> {
+  using store_type = store_on<Backend>;
+  using registry = detail::registry<Backend>;
+  using opening = typename registry::opening;
+  const segment_key key{space, 0};
+  const bool makes = is_private || options.create;
+  const auto how = !makes ? opening::existing : options.exclusive ? opening::fresh : opening::any;
+  for (;;) {
+    SHMARK_ASSIGN_OR_RETURN(auto home,
+                            makes ? store_type::open_or_create(key, {}) : store_type::attach(key));
+    auto all = registry::open(home);
+    auto root =
+        all ? all->open_only(
+                  name, typeid(T).name(), how,
+                  {.capacity = options.size, .limit = options.limit, .has_advisory_lock = true})
+            : std::unexpected(all.error());
+    // Else somebody has just removed it.
+    if (!root && makes && root.error().code == errc::not_found) continue;
+    if (!root) return std::unexpected(root.error());
+
+    const detail::acquaintance it{space, root->bytes.key().number,
+                                  detail::remove_shareable<Backend>};
+    const auto shared = detail::home_in<Backend>(std::move(home), it, is_private);
+    auto handles = std::make_shared<detail::family<Backend>>();
+    handles->enforces = options.enforce;
+    auto own = std::make_shared<node>(variable<T, Backend>(std::move(root->bytes), shared));
+    own->join(handles);
+    handles->members.emplace(own->number(), own);
+    detail::meet(it, {.was_made = root->was_made, .is_destroyed = options.destroy});
+    return shareable(std::make_shared<tree>(shared, std::move(handles)), std::move(own), true);
+  }
+}
+
+// --- Locks as objects.
+
+template <class T, class Backend>
+auto shareable<T, Backend>::writable(deadline until) -> std::expected<writing, error> {
+  const auto before = locked();
+  if (before != mode::exclusive) SHMARK_RETURN_IF_ERROR(lock(mode::exclusive, until));
+  return writing(*this, !before, before == mode::shared);
+}
+
+template <class T, class Backend>
+auto shareable<T, Backend>::readable(deadline until) -> std::expected<reading, error> {
+  const auto before = locked();
+  if (!before) SHMARK_RETURN_IF_ERROR(lock(mode::shared, until));
+  return reading(*this, !before);
+}
+
+template <class T, class Backend>
+std::expected<void, error> shareable<T, Backend>::writing::end(bool drops) {
+  if (of_ == nullptr) return {};
+  if (is_outermost_ && !drops) return of_->unlock();
+  if (is_outermost_) of_->abandon();
+  if (!is_upgrade_) return {};
+  std::expected<void, error> done;
+  if (!drops) done = of_->publish();
+  if (drops || !done) {
+    SHMARK_CHECK(of_->tree_->discard(*of_->node_),
+                 "a value could not be read again at the end of a write lock");
+  }
+  SHMARK_CHECK(of_->lock(mode::shared), "a read lock could not be kept at the end of a write lock");
+  return done;
+}
+
+// --- Values.
+
+template <class T, class Backend>
+std::expected<void, error> shareable<T, Backend>::notice_locks() {
+  if (!tree_->handles()->enforces) return {};
+  SHMARK_ASSIGN_OR_RETURN(auto* const lock, node_->advisory_lock());
+  const auto got = lock->acquire(mode::shared, deadline::none());
+  if (got) {
+    lock->release(mode::shared);
+  } else if (got.error().code == errc::would_block || got.error().code == errc::would_deadlock) {
+    ++unlocked_reads_;
+  } else {
+    return std::unexpected(got.error());
+  }
+  return {};
+}
+
+template <class T, class Backend>
+std::expected<const T*, error> shareable<T, Backend>::look() {
+  if (locked()) return &node_->copy();
+  end_walk();
+  SHMARK_RETURN_IF_ERROR(notice_locks());
+  return node_->it.read();
+}
+
+template <class T, class Backend>
+std::expected<const T*, error> shareable<T, Backend>::get() {
+  return look();
+}
+
+template <class T, class Backend>
+template <class F>
+std::expected<bool, error> shareable<T, Backend>::each(F&& visit) {
+  SHMARK_ASSIGN_OR_RETURN(const T* const all, look());
+  const auto mine = ++walk_;
+  const auto goes_on_after = [&](const void* element, const auto& key, const auto& value) {
+    at_ = element;
+    visit(key, value);
+    const bool is_mine = walk_ == mine;
+    if (is_mine) at_ = nullptr;
+    return is_mine;
+  };
+  if constexpr (requires { typename T::mapped_type; }) {
+    for (const auto& [key, value] : *all) {
+      if (!goes_on_after(&key, key, value)) return false;
+    }
+  } else {
+    std::size_t index = 0;
+    for (const auto& value : *all) {
+      if (!goes_on_after(&value, index++, value)) return false;
+    }
+  }
+  return true;
+}
+
+template <class T, class Backend>
+template <class Key>
+auto shareable<T, Backend>::at(const Key& key) {
+  const auto find = [&key](const T& all) {
+    if constexpr (requires { typename T::mapped_type; }) {
+      const auto found = all.find(key);
+      using pair = std::pair<const void*, const typename T::mapped_type*>;
+      return found == all.end() ? pair() : pair(&found->first, &found->second);
+    } else {
+      const auto index = static_cast<std::size_t>(key);
+      using pair = std::pair<const void*, const typename T::value_type*>;
+      if (index >= all.size()) return pair();
+      const auto& element = *std::next(all.begin(), static_cast<std::ptrdiff_t>(index));
+      return pair(&element, &element);
+    }
+  };
+  using result = std::expected<decltype(find(node_->copy()).second), error>;
+  // The one that each() is at.
+  if (at_ != nullptr) {
+    if (const auto found = find(node_->copy()); found.first == at_) return result(found.second);
+  }
+  const auto all = look();
+  return all ? result(find(**all).second) : result(std::unexpected(all.error()));
+}
+
+// --- Children.
+
+template <class T, class Backend>
+template <class U>
+auto shareable<T, Backend>::make_ref(const U& value, const store_options& options)
+    -> std::expected<ref<U, Backend>, error> {
+  return contained("make", "a shared variable", [&]() -> std::expected<ref<U, Backend>, error> {
+    auto with_lock = options;
+    with_lock.has_advisory_lock = true;
+    SHMARK_ASSIGN_OR_RETURN(auto* const all, tree_->all());
+    SHMARK_ASSIGN_OR_RETURN(auto bytes, all->make_unnamed(typeid(U).name(), with_lock));
+    auto made = std::make_shared<detail::target_of<U, Backend>>(
+        variable<U, Backend>(std::move(bytes), tree_->home()));
+    made->join(tree_->handles());
+    tree_->handles()->members.insert_or_assign(made->number(), made);
+    SHMARK_RETURN_IF_ERROR(made->it.write(value));
+    return detail::reference_to::made(std::move(made));
+  });
+}
+
+template <class T, class Backend>
+template <class U>
+auto shareable<T, Backend>::child(const ref<U, Backend>& of)
+    -> std::expected<shareable<U, Backend>, error> {
+  using wanted = detail::target_of<U, Backend>;
+  using result = std::expected<shareable<U, Backend>, error>;
+  return contained("use", "a reference", [&]() -> result {
+    auto it = detail::reference_to::in(of);
+    if (it == nullptr || it->space().view() != node_->space().view()) {
+      return shmark::failure(
+          errc::invalid, "use", "a reference",
+          because{it == nullptr ? "it refers to nothing" : "it refers to another glue's variable"});
+    }
+    // By the one handle that this tree has for it.
+    const auto [member, is_new] = tree_->handles()->members.try_emplace(it->number(), it);
+    if (auto known = std::dynamic_pointer_cast<wanted>(member->second.lock())) {
+      it = std::move(known);
+    } else {
+      member->second = it;
+    }
+    it->join(tree_->handles());
+    return shareable<U, Backend>(tree_, std::move(it), false);
+  });
+}
+
+// --- Its end.
+
+template <class T, class Backend>
+std::expected<void, error> shareable<T, Backend>::remove(deadline until) {
+  return contained("remove", "a shared variable", [&]() -> std::expected<void, error> {
+    if (!is_root_) {
+      return shmark::failure(errc::invalid, "remove", "a child of a shared variable",
+                             "erase the references to it");
+    }
+    tree_->abandon_all();
+    const detail::acquaintance it{std::string(node_->space().view()), node_->number(),
+                                  detail::remove_shareable<Backend>};
+    auto done = it.remove(it, until);
+    if (done || done.error().code == errc::not_found) detail::part_from(it);
+    return done;
+  });
+}
+
+}  // namespace shmark
