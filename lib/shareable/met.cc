@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "lib/base/contained.h"
@@ -55,10 +56,21 @@ std::expected<void, error> remove_those(const Predicate& wanted, deadline until)
 
 // At exit(3), which in a forked child runs what its parent asked for.
 void destroy_own() {
-  static_cast<void>(contained("remove", "shared variables", [] {
-    return remove_those(
-        [](const entry& one) { return one.is_destroyed && one.made_by == fork_depth(); },
-        deadline::after(removal_patience));
+  const auto is_chosen = [](const entry& one) {
+    return one.is_destroyed && one.made_by == fork_depth();
+  };
+  static_cast<void>(contained("remove", "shared variables", [&]() -> std::expected<void, error> {
+    {
+      const std::scoped_lock guard(met().guard);
+      if (std::ranges::none_of(met().all, is_chosen)) return {};
+    }
+    // The thread that exits has come to its end already, and cannot take part in locks any more.
+    std::thread([&is_chosen] {
+      static_cast<void>(contained("remove", "shared variables", [&is_chosen] {
+        return remove_those(is_chosen, deadline::after(removal_patience));
+      }));
+    }).join();
+    return {};
   }));
 }
 

@@ -212,6 +212,8 @@ class shareable {
 
   // --- To be looked at.
 
+  // By which its glue's registry knows it.
+  [[nodiscard]] std::uint64_t number() const noexcept { return node_->number(); }
   // Of the copy in this process; of what was changed under a lock, 0.
   [[nodiscard]] std::uint64_t serial() const noexcept { return node_->it.serial(); }
   // Errors: as get().

@@ -1,0 +1,58 @@
+// What a glue says (see lib/shareable/glue.h).
+
+#include "lib/shareable/glue.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace shmark {
+namespace {
+
+TEST(Glue, IsAnInteger) {
+  EXPECT_EQ(glue(0x64617461).space(false), "glue-64617461");
+  EXPECT_EQ(glue(1).space(false), "glue-00000001");
+  EXPECT_EQ(glue(-1).space(false), "glue-ffffffff");
+}
+
+TEST(Glue, OfATextFourCharactersCountFilledUpWithSpaces) {
+  EXPECT_EQ(glue("data").space(false), "glue-64617461");
+  EXPECT_EQ(glue("database").space(false), "glue-64617461");
+  EXPECT_EQ(glue("ab").space(false), "glue-61622020");
+  EXPECT_EQ(glue("ab").space(false), glue("ab  ").space(false));
+  EXPECT_NE(glue("ab").space(false), glue("  ab").space(false));
+  EXPECT_EQ(glue("data").key(false), glue(0x64617461).key(false));
+}
+
+TEST(Glue, WithoutAnythingIsSomewhereElseEachTime) {
+  EXPECT_TRUE(glue().is_private());
+  EXPECT_TRUE(glue("").is_private());
+  EXPECT_FALSE(glue(0).is_private());
+  EXPECT_NE(glue().space(false), glue().space(false));
+  EXPECT_EQ(glue().key(false), std::nullopt);
+}
+
+TEST(Glue, ByCrc32AllOfATextCounts) {
+  EXPECT_EQ(detail::crc32("123456789"), 0xCBF43926U) << "the check value of the CRC catalogue";
+  EXPECT_EQ(detail::crc32(""), 0U);
+  EXPECT_EQ(glue("123456789").space(true), "glue-cbf43926");
+  EXPECT_NE(glue("database").space(true), glue("data").space(true));
+  EXPECT_EQ(glue(7).space(true), glue(7).space(false)) << "an integer is one";
+}
+
+TEST(Glue, TextsOfTheSameCrc32HaveDifferentNames) {
+  const glue one("plumless");
+  const glue other("buckeroo");
+  EXPECT_EQ(one.space(true), other.space(true));
+  EXPECT_NE(one.name(true), other.name(true));
+  EXPECT_NE(one.name(true), one.name(false));
+}
+
+TEST(Glue, IsShownAsItWasGiven) {
+  EXPECT_EQ(glue("data").text(), "data");
+  EXPECT_EQ(glue(255).text(), "0x000000ff");
+  EXPECT_EQ(glue().text(), "private");
+}
+
+}  // namespace
+}  // namespace shmark
