@@ -1,10 +1,9 @@
 // What a shareable and its lock promise as long as nobody dies. Of children: tree_test.cc.
 
-#include "lib/shareable/shareable.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/serialization/vector.hpp>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -14,8 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include <boost/serialization/vector.hpp>
-
+#include "lib/shareable/shareable.h"
 #include "tests/lib/shareable/shareables.h"
 #include "tests/lib/store/mortal.h"
 #include "tests/support/child.h"
@@ -238,9 +236,9 @@ TYPED_TEST(ShareableLock, AnUpdateUnderALockThatFailsLeavesTheCopyAsItWas) {
   }));
   EXPECT_EQ(now_in(own), 1);
   EXPECT_THROW(static_cast<void>(own.update([](int& n) {
-    n = 3;
-    throw std::runtime_error("no");
-  })),
+                 n = 3;
+                 throw std::runtime_error("no");
+               })),
                std::runtime_error);
   EXPECT_EQ(now_in(own), 1);
   ASSERT_TRUE(own.unlock());
