@@ -46,7 +46,7 @@ std::expected<void, error> remove_those(const Predicate& wanted, deadline until)
   }
   std::expected<void, error> outcome;
   for (const auto& one : chosen) {
-    const auto done = one.it.remove(one.it, until);
+    const auto done = one.it.remove(one.it, false, until);
     const bool is_gone = done || done.error().code == errc::not_found;
     if (is_gone) part_from(one.it);
     if (!is_gone && outcome) outcome = done;

@@ -18,8 +18,9 @@ namespace shmark::detail {
 struct acquaintance {
   std::string space;
   std::uint64_t root;  // the number of its root
-  // Removes it. Errors: not_found, if it has gone; timed_out, denied.
-  std::expected<void, error> (*remove)(const acquaintance& it, deadline until);
+  // Removes it, or not, if it is protected and not `named`. Errors: not_found, if it has gone;
+  // timed_out, denied.
+  std::expected<void, error> (*remove)(const acquaintance& it, bool named, deadline until);
 };
 
 // How it was met.

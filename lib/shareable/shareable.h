@@ -45,8 +45,10 @@
 #include <cstdint>
 #include <exception>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -63,16 +65,28 @@
 
 namespace shmark {
 
-// The last three are for each handle, all others for who makes it.
+// `size` to `destroy` matter only to the one who makes it.
 struct shareable_options {
   std::size_t size = 65536;  // bytes that the value has room for before it needs more; 256 to 2^60
   std::uint64_t limit = 0;   // bytes that it may need; 0: as many as there are
   mode_t mode = 0600;        // who may read and write, see DESIGN.md, "Trust"
+  bool protect = false;      // only remove() removes it, neither cleaning up nor `destroy`
   bool destroy = false;      // remove it at the normal end of the process that made it
   bool create = false;       // make it, if it is not there
   bool exclusive = false;    // with create: refuse what is there
   bool crc32 = false;        // all of the glue's text counts, see glue.h
   bool enforce = false;      // refuse writes, and count reads, where another holds a lock
+};
+
+// What a shareable, or one of its children, has in memory.
+struct shareable_segment {
+  std::string type;
+  bool is_root;
+  bool is_open;             // some process has it mapped
+  std::uint64_t bytes;      // of the value
+  std::uint64_t allocated;  // of all that it consists of
+  std::uint64_t serial;
+  std::uint64_t referrers;  // how many of the others' values refer to it
 };
 
 template <class T, class Backend = default_backend>
@@ -104,6 +118,14 @@ class shareable {
   [[nodiscard]] static std::expected<shareable, error> open(const glue& where = {},
                                                             const shareable_options& options = {});
 
+  // With `exclusive`; nothing, if it is there: for one who then leaves it to others.
+  [[nodiscard]] static std::expected<std::optional<shareable>, error> open_unless_there(
+      const glue& where, shareable_options options = {});
+  // For programs of which only one is to run at a time: opens or makes it, and takes the lock,
+  // which goes with the handle or, whatever its end, with the process. Nothing, if somebody has it.
+  [[nodiscard]] static std::expected<std::optional<shareable>, error> singleton(
+      const glue& where, shareable_options options = {});
+
   // --- Locks.
 
   // Takes the lock, of this and all that can be reached from it, and reads all of it. Nothing, if
@@ -126,6 +148,15 @@ class shareable {
     end_walk();
     has_locked_ = false;
     return tree_->unlock(*node_);
+  }
+  // Calls `work` under the lock, which is held after it only if it was before. What was written
+  // under a lock that this has taken is dropped if `work` throws. Errors: as lock() and unlock().
+  template <std::invocable F>
+  [[nodiscard]] std::expected<void, error> lock(mode how, F&& work,
+                                                deadline until = deadline::never());
+  template <std::invocable F>
+  [[nodiscard]] std::expected<void, error> lock(F&& work) {
+    return lock(mode::exclusive, std::forward<F>(work));
   }
   // How it is held, by this handle or one that it was made from.
   [[nodiscard]] std::optional<mode> locked() const noexcept { return tree_->locked(*node_); }
@@ -199,8 +230,9 @@ class shareable {
   // erase the references to it; timed_out, if somebody is stopped while he publishes; denied.
   [[nodiscard]] std::expected<void, error> remove(
       deadline until = deadline::after(removal_patience));
-  // Removes all, of whatever type and backend, that this process made; and all that it has met.
-  // Carries on past what cannot be removed, and returns the first such error.
+  // Removes all, of whatever type and backend, that this process made; and all that it has met; but
+  // for what is protected. Carries on past what cannot be removed, and returns the first such
+  // error.
   [[nodiscard]] static std::expected<void, error> clean_up(
       deadline until = deadline::after(removal_patience)) {
     return detail::remove_met(false, until);
@@ -210,8 +242,17 @@ class shareable {
     return detail::remove_met(true, until);
   }
 
+  // Removes what is there, of whatever type, if no process has it open: what one left that was to
+  // remove it and was killed. Whether it was so. Of `options`, crc32 counts. Errors: not_found,
+  // denied.
+  [[nodiscard]] static std::expected<bool, error> reclaim(const glue& where,
+                                                          const shareable_options& options = {});
+
   // --- To be looked at.
 
+  // All that this glue has in memory, by number. Errors: as get().
+  using segment_map = std::map<std::uint64_t, shareable_segment>;
+  [[nodiscard]] std::expected<segment_map, error> segments();
   // By which its glue's registry knows it.
   [[nodiscard]] std::uint64_t number() const noexcept { return node_->number(); }
   // Of the copy in this process; of what was changed under a lock, 0.

@@ -12,8 +12,11 @@ namespace shmark {
 
 namespace detail {
 
+// The second name of what is protected.
+constexpr std::string_view protected_name = "protected";
+
 template <class Backend>
-std::expected<void, error> remove_shareable(const acquaintance& it, deadline until) {
+std::expected<void, error> remove_shareable(const acquaintance& it, bool named, deadline until) {
   using store_type = store_on<Backend>;
   const segment_key key{it.space, 0};
   SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach(key));
@@ -25,6 +28,7 @@ std::expected<void, error> remove_shareable(const acquaintance& it, deadline unt
     return failure(errc::not_found, "remove shared variable", it.space,
                    because{"somebody else has removed it"});
   }
+  if (!named && known->names.contains(protected_name)) return {};
   return all.clean_up(until);
 }
 
@@ -38,7 +42,7 @@ home_of<Backend> home_in(store_on<Backend> bytes, const acquaintance& it, bool i
     delete home;
     const auto attached = Backend::segment::is_attached({it.space, 0});
     if (!attached || *attached) return;
-    if (remove_shareable<Backend>(it, deadline::after(removal_patience))) part_from(it);
+    if (remove_shareable<Backend>(it, true, deadline::after(removal_patience))) part_from(it);
   };
   return home_of<Backend>(new const store_type(std::move(bytes)), end);
 }
@@ -86,6 +90,12 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
     if (!root && makes && root.error().code == errc::not_found) continue;
     if (!root) return std::unexpected(root.error());
 
+    if (root->was_made && options.protect) {
+      if (auto named = all->add_name(name, detail::protected_name); !named) {
+        static_cast<void>(all->clean_up(deadline::none()));
+        return std::unexpected(named.error());
+      }
+    }
     const detail::acquaintance it{space, root->bytes.key().number,
                                   detail::remove_shareable<Backend>};
     const auto shared = detail::home_in<Backend>(std::move(home), it, is_private);
@@ -97,6 +107,39 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
     detail::meet(it, {.was_made = root->was_made, .is_destroyed = options.destroy});
     return shareable(std::make_shared<tree>(shared, std::move(handles)), std::move(own), true);
   }
+}
+
+template <class T, class Backend>
+auto shareable<T, Backend>::open_unless_there(const glue& where, shareable_options options)
+    -> std::expected<std::optional<shareable>, error> {
+  options.create = options.exclusive = true;
+  auto made = open(where, options);
+  if (made) return std::optional(*std::move(made));
+  if (made.error().code == errc::exists) return std::nullopt;
+  return std::unexpected(made.error());
+}
+
+template <class T, class Backend>
+auto shareable<T, Backend>::singleton(const glue& where, shareable_options options)
+    -> std::expected<std::optional<shareable>, error> {
+  options.create = true;
+  SHMARK_ASSIGN_OR_RETURN(auto own, open(where, options));
+  auto locked = own.lock(mode::exclusive, deadline::none());
+  if (locked) return std::optional(std::move(own));
+  const auto why = locked.error().code;
+  if (why == errc::would_block || why == errc::would_deadlock) return std::nullopt;
+  return std::unexpected(locked.error());
+}
+
+template <class T, class Backend>
+std::expected<bool, error> shareable<T, Backend>::reclaim(const glue& where,
+                                                          const shareable_options& options) {
+  using store_type = store_on<Backend>;
+  return contained("reclaim", where.text(), [&]() -> std::expected<bool, error> {
+    SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach({where.space(options.crc32), 0}));
+    SHMARK_ASSIGN_OR_RETURN(auto all, detail::registry<Backend>::open(home));
+    return all.clean_up_if_unused(deadline::after(removal_patience));
+  });
 }
 
 // --- Locks as objects.
@@ -113,6 +156,19 @@ auto shareable<T, Backend>::readable(deadline until) -> std::expected<reading, e
   const auto before = locked();
   if (!before) SHMARK_RETURN_IF_ERROR(lock(mode::shared, until));
   return reading(*this, !before);
+}
+
+template <class T, class Backend>
+template <std::invocable F>
+std::expected<void, error> shareable<T, Backend>::lock(mode how, F&& work, deadline until) {
+  if (how == mode::shared) {
+    SHMARK_ASSIGN_OR_RETURN(const auto held, readable(until));
+    std::forward<F>(work)();
+    return {};
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto held, writable(until));
+  std::forward<F>(work)();
+  return held.unlock();
 }
 
 template <class T, class Backend>
@@ -256,6 +312,37 @@ auto shareable<T, Backend>::child(const ref<U, Backend>& of)
   });
 }
 
+template <class T, class Backend>
+auto shareable<T, Backend>::segments() -> std::expected<segment_map, error> {
+  using store_type = store_on<Backend>;
+  return contained("list", "segments", [&]() -> std::expected<segment_map, error> {
+    SHMARK_ASSIGN_OR_RETURN(auto* const all, tree_->all());
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, all->read());
+    const auto variables = known->variables;
+    segment_map found;
+    for (const auto& [number, about] : variables) {
+      if (about.state != detail::entry_state::ready) continue;
+      const segment_key key{node_->space(), number};
+      const auto attached = Backend::segment::is_attached(key);
+      auto own = store_type::attach(key);
+      if (!own) continue;  // it has just gone
+      const bool is_unnamed = own->is_unnamed();
+      const auto now = own->stats(deadline::after(removal_patience));
+      own = std::unexpected(error{});  // lets go of it
+      if (is_unnamed) detail::registry<Backend>::give_up(*tree_->home(), number);
+      if (!now) return std::unexpected(now.error());
+      found.emplace(number, shareable_segment{.type = detail::readable(about.type.c_str()),
+                                              .is_root = !is_unnamed,
+                                              .is_open = !attached || *attached,
+                                              .bytes = now->length,
+                                              .allocated = now->allocated,
+                                              .serial = now->serial,
+                                              .referrers = now->referrers});
+    }
+    return found;
+  });
+}
+
 // --- Its end.
 
 template <class T, class Backend>
@@ -268,7 +355,7 @@ std::expected<void, error> shareable<T, Backend>::remove(deadline until) {
     tree_->abandon_all();
     const detail::acquaintance it{std::string(node_->space().view()), node_->number(),
                                   detail::remove_shareable<Backend>};
-    auto done = it.remove(it, until);
+    auto done = it.remove(it, true, until);
     if (done || done.error().code == errc::not_found) detail::part_from(it);
     return done;
   });

@@ -169,6 +169,8 @@ class registry {
   };
   [[nodiscard]] std::expected<opened, error> open_only(std::string_view name, const char* type,
                                                        opening how, store_options options);
+  // Another name for the variable that has this one. Errors: not_found, and those of publishing.
+  [[nodiscard]] std::expected<void, error> add_name(std::string_view of, std::string_view name);
   // (1), without a name.
   [[nodiscard]] std::expected<store_type, error> make_unnamed(const char* type,
                                                               store_options options);
@@ -176,6 +178,8 @@ class registry {
   [[nodiscard]] std::expected<void, error> remove(std::string_view name, deadline until);
   // (6).
   [[nodiscard]] std::expected<collection, error> collect(deadline until);
+  // (8), if no process has any of its variables open; whether it was so. Errors: as clean_up().
+  [[nodiscard]] std::expected<bool, error> clean_up_if_unused(deadline until);
   // (8). Errors: as domain::cleanup().
   [[nodiscard]] std::expected<void, error> clean_up(deadline until);
 

@@ -95,6 +95,15 @@ auto registry<Backend>::open_only(std::string_view name, const char* type, openi
 }
 
 template <class Backend>
+std::expected<void, error> registry<Backend>::add_name(std::string_view of, std::string_view name) {
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(deadline::after(registry_patience)));
+  const auto number = number_of(change.value(), of);
+  if (number == 0) return failure(errc::not_found, "name", of);
+  change.value().names.insert_or_assign(std::string(name), number);
+  return change.commit();
+}
+
+template <class Backend>
 auto registry<Backend>::make_unnamed(const char* type, store_options options)
     -> std::expected<store_type, error> {
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact());
@@ -437,6 +446,23 @@ std::expected<collection, error> registry<Backend>::collect(deadline until) {
 }
 
 // --- (8) Cleaning up.
+
+template <class Backend>
+std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until) {
+  // Whoever opens one holds the registry's lock, or has open what refers to it.
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+  const auto all = change.value().variables;
+  for (const auto& [number, about] : all) {
+    const auto attached = Backend::segment::is_attached(key_of(number));
+    if (attached ? *attached : attached.error().code != errc::not_found) return false;
+  }
+  for (const auto& [number, about] : all) {
+    SHMARK_RETURN_IF_ERROR(about.state == entry_state::ready ? bury(change, number)
+                                                             : finish(change, number, until));
+  }
+  SHMARK_RETURN_IF_ERROR(change.remove());
+  return true;
+}
 
 template <class Backend>
 std::expected<void, error> registry<Backend>::clean_up(deadline until) {

@@ -72,10 +72,9 @@ class ShareableCrash : public shareable_test<Backend> {
     EXPECT_EQ(top.below.contains("new"), top.number == 2);
     for (const auto& [name, it] : top.below) EXPECT_TRUE(it->read()) << name;
     EXPECT_TRUE(root.unlock());
-    auto all =
-        detail::registry<Backend>::open(
-            store_on<Backend>::attach({this->key().space(false), 0}).value())
-            .value();
+    auto all = detail::registry<Backend>::open(
+                   store_on<Backend>::attach({this->key().space(false), 0}).value())
+                   .value();
     const auto collected = all.collect(deadline::never());
     EXPECT_TRUE(collected);
     if (collected) {
