@@ -65,17 +65,17 @@
 
 namespace shmark {
 
-// `size` to `destroy` matter only to the one who makes it.
+// `destroy` to `limit` and `protect` matter only to the one who makes it.
 struct shareable_options {
-  std::size_t size = 65536;  // bytes that the value has room for before it needs more; 256 to 2^60
-  std::uint64_t limit = 0;   // bytes that it may need; 0: as many as there are
-  mode_t mode = 0600;        // who may read and write, see DESIGN.md, "Trust"
-  bool protect = false;      // only remove() removes it, neither cleaning up nor `destroy`
-  bool destroy = false;      // remove it at the normal end of the process that made it
   bool create = false;       // make it, if it is not there
   bool exclusive = false;    // with create: refuse what is there
+  bool destroy = false;      // remove it at the normal end of the process that made it
+  mode_t mode = 0600;        // who may read and write: nothing but 0600 is supported yet
+  std::size_t size = 65536;  // bytes that the value has room for before it needs more; 256 to 2^60
+  std::uint64_t limit = 0;   // bytes that it may need; 0: as many as there are
   bool crc32 = false;        // all of the glue's text counts, see glue.h
   bool enforce = false;      // refuse writes, and count reads, where another holds a lock
+  bool protect = false;      // only remove() removes it, neither cleaning up nor `destroy`
 };
 
 // What a shareable, or one of its children, has in memory.

@@ -56,6 +56,11 @@ auto shareable<T, Backend>::open(const glue& where, const shareable_options& opt
     -> std::expected<shareable, error> {
   constexpr const char* attempted = "open shared variable";
   return contained(attempted, "", [&]() -> std::expected<shareable, error> {
+    if (options.mode != private_mode) {
+      return shmark::failure(errc::invalid, attempted, where.text(),
+                             because{"its mode is not 0600"},
+                             "share it with its owner's processes only");
+    }
     auto opened =
         open_in(where.space(options.crc32), where.name(options.crc32), where.is_private(), options);
     if (!opened && opened.error().code == errc::not_found) {

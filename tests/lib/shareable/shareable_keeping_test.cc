@@ -95,9 +95,9 @@ TYPED_TEST(ShareableKeeping, ACallUnderALockReleasesItsOwnLevelOnly) {
 TYPED_TEST(ShareableKeeping, ACallThatThrowsPublishesNothingAndReleases) {
   auto own = this->template make<int>();
   EXPECT_THROW(static_cast<void>(own.lock([&] {
-    EXPECT_TRUE(own.set(1));
-    throw std::runtime_error("no");
-  })),
+                 EXPECT_TRUE(own.set(1));
+                 throw std::runtime_error("no");
+               })),
                std::runtime_error);
   EXPECT_FALSE(own.locked());
   EXPECT_EQ(now_in(own), 0);
@@ -124,7 +124,7 @@ TYPED_TEST(ShareableKeeping, ACallIsNotMadeWithoutTheLock) {
 TYPED_TEST(ShareableKeeping, WhatIsProtectedGoesOnlyByItsName) {
   using numbers = shareable<int, TypeParam>;
   {
-    auto own = this->template make<int>({.protect = true, .destroy = true});
+    auto own = this->template make<int>({.destroy = true, .protect = true});
     ASSERT_TRUE(own.set(5));
     ASSERT_TRUE(numbers::clean_up());
     ASSERT_TRUE(numbers::clean_up_all());

@@ -159,6 +159,15 @@ TYPED_TEST(Shareable, HasRoomForSixtyFourKilobytesAtFirst) {
   EXPECT_EQ(own.stats()->allocated, before);
 }
 
+TYPED_TEST(Shareable, IsForItsOwnersProcessesOnly) {
+  EXPECT_EQ(shareable_options{}.mode, 0600U);
+  for (const mode_t mode : {0666U, 0660U, 0644U, 0400U}) {
+    EXPECT_EQ(outcome(this->template try_open<int>(this->key(), {.create = true, .mode = mode})),
+              "invalid");
+  }
+  this->expect_gone();
+}
+
 TYPED_TEST(Shareable, OfAnotherTypeIsAMismatch) {
   auto own = this->template make<int>();
   EXPECT_EQ(outcome(this->template try_open<std::string>(this->key(), {})), "mismatch");

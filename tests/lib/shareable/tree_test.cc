@@ -224,7 +224,7 @@ TYPED_TEST(ShareableTree, NoWriteThroughAReferenceThatIsBeingStoredIsLost) {
   EXPECT_EQ((*made->read())->number, 7);
 }
 
-TYPED_TEST(ShareableTree, WhatIsEvictedGoesToAnyDepth) {
+TYPED_TEST(ShareableTree, WhatIsErasedGoesWithAllBelowIt) {
   auto root = this->make_line();
   const segment_key home{this->key().space(false), 0};
   const auto count = [&] {
