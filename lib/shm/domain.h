@@ -57,6 +57,8 @@ class domain {
   [[nodiscard]] static std::expected<domain, error> open(std::string_view name = "default");
   // Opens it only if it is there. Errors: not_found, and as open().
   [[nodiscard]] static std::expected<domain, error> open_existing(std::string_view name);
+  // The same, by the space (segment.h) of whatever has a registry: a domain, or a glue.
+  [[nodiscard]] static std::expected<domain, error> open_space(std::string_view space);
 
   // Opens a variable, or makes it. `options` matter only to the one who makes it. Errors: mismatch,
   // if it was made for another type; no_space, invalid; not_found, if its segment has been removed

@@ -43,6 +43,14 @@ std::expected<domain<Backend>, error> domain<Backend>::open_existing(std::string
 }
 
 template <class Backend>
+std::expected<domain<Backend>, error> domain<Backend>::open_space(std::string_view space) {
+  return contained("open", space, [&]() -> std::expected<domain, error> {
+    SHMARK_ASSIGN_OR_RETURN(auto home, store_type::attach({space, 0}));
+    return use(std::move(home));
+  });
+}
+
+template <class Backend>
 template <class T>
 auto domain<Backend>::variable(std::string_view name, const store_options& options)
     -> std::expected<variable_of<T>, error> {

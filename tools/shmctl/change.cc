@@ -51,7 +51,7 @@ int refused(const error& why, const domain_look& in) {
 template <class Action>
 int with_domain(const domain_look& seen, const Action& action) {
   const auto open = [&]<class Backend>(Backend) {
-    auto opened = domain<Backend>::open_existing(seen.place().name);
+    auto opened = domain<Backend>::open_space(seen.place().key.space.view());
     if (!opened) return self.complain(opened.error());
     return action(*opened);
   };

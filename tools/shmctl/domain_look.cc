@@ -19,8 +19,15 @@ namespace {
 
 constexpr std::string_view prefix = "shmark.";
 
-// "1000.name" taken apart; nothing if no domain has that space.
-std::optional<std::pair<uid_t, std::string>> parse_space(std::string_view space) {
+// Whether it is the space of a glue (lib/shareable), which belongs to whoever made it.
+bool is_of_glue(std::string_view space) {
+  return (space.starts_with("glue-") || space.starts_with("family-")) &&
+         segment_key{space, 0}.valid();
+}
+
+// "1000.name" taken apart; nothing if no domain has that space. That of a glue is a name.
+std::optional<std::pair<uid_t, std::string>> parse_space(std::string_view space, uid_t owner) {
+  if (is_of_glue(space)) return std::pair{owner, std::string(space)};
   uid_t user = 0;
   const auto* end = space.data() + space.size();
   const auto [dot, failed] = std::from_chars(space.data(), end, user);
@@ -52,11 +59,11 @@ class finder {
   void add_posix() {
     for (const auto& object : posix_segment::names(prefix)) {
       const auto space = std::string_view(object).substr(prefix.size());
-      const auto parsed = parse_space(space);
+      const auto seen = glimpse::of_object(object);
+      const auto parsed = parse_space(space, seen ? seen->owner() : geteuid());
       if (!parsed) continue;
       names_.insert(parsed->second);
       if (!is_wanted(parsed->first, parsed->second)) continue;
-      const auto seen = glimpse::of_object(object);
       // What is not to be read may be a domain; what is read and is none is none.
       if (seen ? !is_store(*seen) : seen.error().code != errc::denied) continue;
       found_.push_back({medium::posix, parsed->first, parsed->second, {space, 0}, {}});
@@ -84,11 +91,13 @@ class finder {
     if (lock != nullptr) {
       spaces.emplace_back(robust_rw::roster_key(*lock).space.view());
     } else {
-      for (const auto& name : names_) spaces.push_back(fmt::format("{}.{}", status.user, name));
+      for (const auto& name : names_) {
+        spaces.push_back(is_of_glue(name) ? name : fmt::format("{}.{}", status.user, name));
+      }
     }
     for (const auto& space : spaces) {
       const segment_key key{space, 0};
-      const auto parsed = parse_space(space);
+      const auto parsed = parse_space(space, status.user);
       if (!parsed || sysv_segment::system_key(key) != status.key) continue;
       if (!is_wanted(parsed->first, parsed->second)) return;
       found_.push_back({medium::sysv, parsed->first, parsed->second, key, {}});

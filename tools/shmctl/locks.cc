@@ -28,15 +28,20 @@ constexpr const char* about_times =
 struct one_lock {
   std::string title;
   const variable_look* variable;  // null: the registry's
+  bool is_advisory;
   std::expected<lock_users, error> users;
 };
 
 std::vector<one_lock> locks_of(const domain_look& in) {
   std::vector<one_lock> all;
-  all.push_back({"(the registry)", nullptr, users_of(in.registry())});
+  all.push_back({"(the registry)", nullptr, false, users_of(in.registry())});
   for (const auto& each : in.variables()) {
     if (!each.store) continue;  // list says why
-    all.push_back({printable(each.title()), &each, users_of(*each.store)});
+    const auto title = printable(each.title());
+    all.push_back({title, &each, false, users_of(*each.store)});
+    if (!each.store->has_advisory_lock()) continue;
+    using enum store_look::which_lock;
+    all.push_back({title + ", advisory", &each, true, users_of(*each.store, advisory)});
   }
   return all;
 }
@@ -88,7 +93,8 @@ ordered_json domain_locks_json(const domain_look& in) {
     const bool is_named = each.variable != nullptr && each.variable->name;
     ordered_json its{
         {"name", is_named ? ordered_json(text_json(*each.variable->name)) : ordered_json()},
-        {"number", each.variable == nullptr ? 0 : each.variable->number}};
+        {"number", each.variable == nullptr ? 0 : each.variable->number},
+        {"advisory", each.is_advisory}};
     if (each.users) {
       its["damaged"] = each.users->is_damaged;
       its["users"] = ordered_json::array();

@@ -88,12 +88,14 @@ auto store_look::from(store_look made) -> std::expected<store_look, error> {
   // It was given the block alone, which is shorter than what its sizes say.
   if (!checked && checked.error().code != errc::corrupt) return std::unexpected(checked.error());
   const auto capacity = made.capacity();
-  if (!detail::is_capacity(capacity) || capacity > size ||
-      sizeof(detail::control) + 2 * capacity > size ||
-      sizeof(detail::control) + 2 * capacity != made.block().segment_size) {
+  const bool is_advised = made.has_advisory_lock();
+  const auto whole = detail::control_size(is_advised, capacity);
+  if (!detail::is_capacity(capacity) || capacity > size || whole > size ||
+      whole != made.block().segment_size) {
     return failure(errc::corrupt, "look at store", seen.name(),
                    because{"its sizes do not fit together"});
   }
+  if (is_advised) static_cast<void>(seen.copy(sizeof(detail::control), made.copy_->advisory));
   for (std::size_t index : {made.serial() % 2, (made.serial() + 1) % 2}) {
     const auto number = made.block().sides[index].segment.load();
     if (number == 0) continue;
@@ -110,17 +112,19 @@ std::string store_look::lock_name() const {
   return {name.begin(), std::ranges::find(name, '\0')};
 }
 
-const robust_rw::state* store_look::robust_rw_state() const noexcept {
+const robust_rw::state* store_look::robust_rw_state(which_lock which) const noexcept {
+  if (which == which_lock::advisory && !has_advisory_lock()) return nullptr;
   if (lock_name() != robust_rw::name || block().lock_size != sizeof(robust_rw::state)) {
     return nullptr;
   }
-  return std::launder(reinterpret_cast<const robust_rw::state*>(block().lock_area.data()));
+  return std::launder(reinterpret_cast<const robust_rw::state*>(lock_area(which)));
 }
 
-std::optional<std::int32_t> store_look::semaphore_key() const noexcept {
+std::optional<std::int32_t> store_look::semaphore_key(which_lock which) const noexcept {
+  if (which == which_lock::advisory && !has_advisory_lock()) return {};
   if (lock_name() != sysv_semaphore::name) return {};
   std::int32_t key;
-  std::memcpy(&key, block().lock_area.data(), sizeof key);
+  std::memcpy(&key, lock_area(which), sizeof key);
   return key;
 }
 
@@ -146,7 +150,8 @@ auto store_look::bytes_of(const glimpse& seen, const detail::control& now) const
     return bytes;
   };
   if (number == 0) {
-    return cut(seen, sizeof(detail::control) + serial % 2 * now.capacity, now.capacity);
+    const auto buffers = detail::buffers_at(now.has_advisory != 0);
+    return cut(seen, buffers + serial % 2 * now.capacity, now.capacity);
   }
   const auto there = glimpse::of(where_, {key_.space, number});
   if (!there || there->size() < sizeof(detail::data_header)) return {};

@@ -53,10 +53,15 @@ class store_look {
 
   [[nodiscard]] const segment_facts& segment() const noexcept { return segment_; }
   [[nodiscard]] const segment_key& key() const noexcept { return key_; }
-  // Its lock: the name, and, for robust_rw and sysv_semaphore, a copy of the state.
+  // Its lock, or the advisory one, if it has that: the name, and, for robust_rw and
+  // sysv_semaphore, a copy of the state.
+  enum class which_lock : std::uint8_t { own, advisory };
   [[nodiscard]] std::string lock_name() const;
-  [[nodiscard]] const robust_rw::state* robust_rw_state() const noexcept;
-  [[nodiscard]] std::optional<std::int32_t> semaphore_key() const noexcept;
+  [[nodiscard]] bool has_advisory_lock() const noexcept { return block().has_advisory != 0; }
+  [[nodiscard]] const robust_rw::state* robust_rw_state(
+      which_lock which = which_lock::own) const noexcept;
+  [[nodiscard]] std::optional<std::int32_t> semaphore_key(
+      which_lock which = which_lock::own) const noexcept;
 
   [[nodiscard]] bool has_checksum() const noexcept { return block().has_checksum != 0; }
   [[nodiscard]] std::uint64_t capacity() const noexcept { return block().capacity; }
@@ -91,7 +96,11 @@ class store_look {
  private:
   struct alignas(detail::cache_line) block_copy {
     std::array<std::byte, sizeof(detail::control)> bytes;
+    alignas(detail::cache_line) std::array<std::byte, detail::lock_area_size> advisory;
   };
+  [[nodiscard]] const std::byte* lock_area(which_lock which) const noexcept {
+    return which == which_lock::own ? block().lock_area.data() : copy_->advisory.data();
+  }
 
   store_look(medium where, segment_key key, std::optional<int> id)
       : where_(where), key_(key), id_(id) {}

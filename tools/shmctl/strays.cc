@@ -106,9 +106,13 @@ class searcher {
       known_ids_.insert(static_cast<int>(store.segment().identity));
     }
     for (const auto& data : store.data_segments()) know(where, {store.key().space, data.number});
-    if (const auto* lock = store.robust_rw_state())
-      know(medium::posix, robust_rw::roster_key(*lock));
-    if (const auto key = store.semaphore_key()) known_semaphores_.insert(*key);
+    using enum store_look::which_lock;
+    for (const auto which : {own, advisory}) {
+      if (const auto* lock = store.robust_rw_state(which)) {
+        know(medium::posix, robust_rw::roster_key(*lock));
+      }
+      if (const auto key = store.semaphore_key(which)) known_semaphores_.insert(*key);
+    }
   }
   // A store that is in no domain, if the object is one, and what belongs to it.
   void know_store(const std::string& object) {

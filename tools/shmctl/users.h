@@ -36,7 +36,8 @@ struct lock_users {
 
 // Of a store's lock. Errors: not_found, if its roster or its semaphores have gone; mismatch, if it
 // is of a kind that cannot be looked at.
-[[nodiscard]] std::expected<lock_users, error> users_of(const store_look& store);
+[[nodiscard]] std::expected<lock_users, error> users_of(
+    const store_look& store, store_look::which_lock which = store_look::which_lock::own);
 
 [[nodiscard]] nlohmann::ordered_json user_json(const lock_user& of);
 
