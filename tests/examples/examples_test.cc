@@ -2,11 +2,14 @@
 // them, :main sees to that).
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <string>
 #include <vector>
 
+#include "lib/base/random.h"
+#include "lib/shareable/shareable.h"
 #include "lib/shm/domain.h"
 #include "tests/support/program.h"
 #include "tests/support/unique_space.h"
@@ -76,6 +79,30 @@ TEST(Examples, AreInReadmeWordForWord) {
   EXPECT_TRUE(
       support::contains(support::contents("README.md"),
                         "```cpp\n" + support::contents("examples/package_variable.cc") + "```\n"));
+}
+
+TEST(Examples, ShareableClientTakesAwayWhatTheServerShares) {
+  const folder at;
+  const std::string glue = std::to_string(unpredictable_number()).substr(0, 4);
+  const auto is_there = [&] {
+    return shareable<int>::open(glue).error().code == errc::mismatch;  // it is no number
+  };
+  support::expect_complaint(run_program(at, "examples/shareable_client", {glue}),
+                            {glue, "nobody has made it"});
+  support::program server(at, "examples/shareable_server", {glue}, at.file("server"));
+  while (!is_there()) sched_yield();
+  std::string seen;
+  // It may come before the server has put anything in.
+  while (seen.empty()) {
+    const auto client = run_program(at, "examples/shareable_client", {glue});
+    EXPECT_EQ(client.how, exited(0)) << client.err;
+    seen = client.out;
+  }
+  EXPECT_EQ(seen, "client: blue, as of sky\nclient: red, as of fire truck\n");
+  const auto done = server.finish();
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  EXPECT_EQ(done.out, "server: blue, as of sky\n");
+  EXPECT_EQ(shareable<int>::open(glue).error().code, errc::not_found) << "left behind";
 }
 
 TEST(Examples, SharedOpenShowsWhatAnotherHandleWroteAndLeavesNothing) {
