@@ -108,7 +108,7 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
     handles->enforces = options.enforce;
     auto own = std::make_shared<node>(variable<T, Backend>(std::move(root->bytes), shared));
     own->join(handles);
-    handles->members.emplace(own->number(), own);
+    handles->add(own->number(), own);
     detail::meet(it, {.was_made = root->was_made, .is_destroyed = options.destroy});
     return shareable(std::make_shared<tree>(shared, std::move(handles)), std::move(own), true);
   }
@@ -227,12 +227,18 @@ template <class F>
 std::expected<bool, error> shareable<T, Backend>::each(F&& visit) {
   SHMARK_ASSIGN_OR_RETURN(const T* const all, look());
   const auto mine = ++walk_;
+  // Another handle, or a reference, may read or write the same variable.
+  const auto version = [this] { return std::pair(node_->it.misses(), node_->it.serial()); };
+  const auto before = version();
+  struct leaving {
+    const void*& at;
+    ~leaving() { at = nullptr; }
+  };
   const auto goes_on_after = [&](const void* element, const auto& key, const auto& value) {
     at_ = element;
+    const leaving after{at_};
     visit(key, value);
-    const bool is_mine = walk_ == mine;
-    if (is_mine) at_ = nullptr;
-    return is_mine;
+    return walk_ == mine && version() == before;
   };
   if constexpr (requires { typename T::mapped_type; }) {
     for (const auto& [key, value] : *all) {
@@ -286,7 +292,7 @@ auto shareable<T, Backend>::make_ref(const U& value, const store_options& option
     auto made = std::make_shared<detail::target_of<U, Backend>>(
         variable<U, Backend>(std::move(bytes), tree_->home()));
     made->join(tree_->handles());
-    tree_->handles()->members.insert_or_assign(made->number(), made);
+    tree_->handles()->add(made->number(), made);
     SHMARK_RETURN_IF_ERROR(made->it.write(value));
     return detail::reference_to::made(std::move(made));
   });
@@ -306,11 +312,10 @@ auto shareable<T, Backend>::child(const ref<U, Backend>& of)
           because{it == nullptr ? "it refers to nothing" : "it refers to another glue's variable"});
     }
     // By the one handle that this tree has for it.
-    const auto [member, is_new] = tree_->handles()->members.try_emplace(it->number(), it);
-    if (auto known = std::dynamic_pointer_cast<wanted>(member->second.lock())) {
+    if (auto known = std::dynamic_pointer_cast<wanted>(tree_->handles()->find(it->number()))) {
       it = std::move(known);
     } else {
-      member->second = it;
+      tree_->handles()->add(it->number(), it);
     }
     it->join(tree_->handles());
     return shareable<U, Backend>(tree_, std::move(it), false);

@@ -17,14 +17,10 @@ tree<Backend>::~tree() {
     holds_.pop_back();
   }
   // Nodes that refer to each other in a circle would keep each other's handles.
-  std::vector<node> all;
   static_cast<void>(contained("close", "a shared variable", [&]() -> expected {
-    for (const auto& [number, member] : family_->members) {
-      if (auto it = member.lock()) all.push_back(std::move(it));
-    }
+    for (const auto& it : family_->all()) it->forget();
     return {};
   }));
-  for (const auto& it : all) it->forget();
 }
 
 template <class Backend>

@@ -29,11 +29,13 @@
 #include <boost/mpl/integral_c_tag.hpp>
 #include <boost/serialization/level.hpp>
 #include <boost/serialization/tracking.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
@@ -60,10 +62,36 @@ using targets = std::map<std::uint64_t, std::shared_ptr<target<Backend>>>;
 // The handles by which one user of lib/shareable reaches variables: one for each, however many
 // values refer to it. So what is changed under a lock is the same by whichever way one comes to it.
 template <class Backend>
-struct family {
-  std::map<std::uint64_t, std::weak_ptr<target<Backend>>> members;  // by number
+class family {
+ public:
   bool enforces = false;  // writes are refused where somebody else holds the advisory lock
   std::uint64_t refused_writes = 0;
+
+  // Null: there is none, or none any more.
+  [[nodiscard]] std::shared_ptr<target<Backend>> find(std::uint64_t number) const noexcept {
+    const auto found = members_.find(number);
+    return found == members_.end() ? nullptr : found->second.lock();
+  }
+  // In place of what was there. Throws std::bad_alloc.
+  void add(std::uint64_t number, const std::shared_ptr<target<Backend>>& it) {
+    if (members_.size() >= room_) {  // those that have gone take as much memory as the others
+      std::erase_if(members_, [](const auto& one) { return one.second.expired(); });
+      room_ = 2 * members_.size() + 16;
+    }
+    members_.insert_or_assign(number, it);
+  }
+  // Throws std::bad_alloc.
+  [[nodiscard]] std::vector<std::shared_ptr<target<Backend>>> all() const {
+    std::vector<std::shared_ptr<target<Backend>>> those;
+    for (const auto& [number, member] : members_) {
+      if (auto it = member.lock()) those.push_back(std::move(it));
+    }
+    return those;
+  }
+
+ private:
+  std::map<std::uint64_t, std::weak_ptr<target<Backend>>> members_;  // by number
+  std::size_t room_ = 16;
 };
 
 // A variable that is open because somebody refers to it.

@@ -86,7 +86,7 @@ void reference_scope<Backend>::meet(const std::shared_ptr<target<Backend>>& to) 
   met_.emplace(to->number(), to);
   if (family_ != nullptr) {
     to->join(family_);
-    family_->members.try_emplace(to->number(), to);
+    if (family_->find(to->number()) == nullptr) family_->add(to->number(), to);
   }
 }
 
@@ -100,9 +100,7 @@ std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::find(std::uint6
     if (auto it = std::dynamic_pointer_cast<wanted>(found->second)) return it;
   }
   if (family_ == nullptr) return nullptr;
-  const auto found = family_->members.find(number);
-  if (found == family_->members.end()) return nullptr;
-  return std::dynamic_pointer_cast<wanted>(found->second.lock());
+  return std::dynamic_pointer_cast<wanted>(family_->find(number));
 }
 
 template <class Backend>
@@ -123,7 +121,7 @@ std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::resolve(std::ui
   met_.insert_or_assign(number, it);
   if (family_ != nullptr) {
     it->join(family_);
-    family_->members.insert_or_assign(number, it);
+    family_->add(number, it);
   }
   return it;
 }

@@ -306,6 +306,21 @@ TYPED_TEST(ShareableTree, ALockTakesWhatIsBelowByThen) {
   EXPECT_EQ(this->number_at(root, "z"), 10);
 }
 
+TYPED_TEST(ShareableTree, AnIterationEndsIfAnotherHandleReadsTheSame) {
+  auto own = shareable<std::map<std::string, int>, TypeParam>::open().value();
+  const auto table = own.make_ref(std::map<std::string, int>{{"a", 1}, {"b", 2}}).value();
+  auto one = own.child(table).value();
+  auto other = own.child(table).value();
+  int visits = 0;
+  const auto done = one.each([&](const std::string&, int) {
+    ++visits;
+    EXPECT_TRUE(other.set({{"c", 3}}));
+  });
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(*done);
+  EXPECT_EQ(visits, 1);
+}
+
 // --- Locks inside locks.
 
 TYPED_TEST(ShareableTree, WhoHoldsAPartCannotLockTheWhole) {

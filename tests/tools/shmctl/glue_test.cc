@@ -1,7 +1,7 @@
 // What programs share by a glue, as shmctl shows and removes it.
 
-#include <gmock/gmock.h>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/shm.h>
 
@@ -95,7 +95,8 @@ TYPED_TEST(ShmctlGlue, TheDoctorLeavesItAlone) {
   }
   const auto done = this->run({"doctor"});
   EXPECT_EQ(done.how, exited(0)) << done.out << done.err;
-  // Of all that there is, other tests' things too: these are not strays, though nobody has them open.
+  // Of all that there is, other tests' things too: these are not strays, though nobody has them
+  // open.
   const auto all = support::run_program(this->at(), "tools/shmctl/shmctl", {"doctor"});
   for (const auto& name : its) EXPECT_THAT(all.out, Not(HasSubstr(name)));
   auto own = this->open();
