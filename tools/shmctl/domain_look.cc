@@ -86,7 +86,7 @@ class finder {
   }
   // A registry's key is made of its space, which robust_rw knows, and else can be guessed only.
   void add_sysv(int id, const sysv_facts& status, const store_look* store) {
-    const auto* lock = store != nullptr ? store->robust_rw_state() : nullptr;
+    const auto* lock = store != nullptr ? store->locks().front().robust : nullptr;
     std::vector<std::string> spaces;
     if (lock != nullptr) {
       spaces.emplace_back(robust_rw::roster_key(*lock).space.view());

@@ -50,7 +50,7 @@ bool is_same(const moment& one, const domain_look& other) {
 std::optional<lock_user> holder_of(const domain_place& of) {
   const auto registry = of.id ? store_look::at_id(*of.id) : store_look::at(of.where, of.key);
   if (!registry) return {};
-  const auto users = users_of(*registry);
+  const auto users = users_of(*registry, registry->locks().front());
   if (!users || !users->is_held()) return {};
   return *std::ranges::find_if(users->all, [](const lock_user& each) { return each.is_alive; });
 }
@@ -97,7 +97,7 @@ class examiner {
   }
 
   examination all() {
-    examine_lock("(the registry)", domain().registry(), remove_registry_by_hand());
+    examine_locks("(the registry)", domain().registry(), remove_registry_by_hand());
     for (const auto& each : domain().variables()) {
       if (each.entry.state == detail::entry_state::ready) {
         examine_ready(each);
@@ -167,7 +167,7 @@ class examiner {
           return;
       }
     }
-    examine_lock(each.title(), *each.store, removal_of(each));
+    examine_locks(each.title(), *each.store, removal_of(each));
     const auto& contents = seen_.contents.at(each.number);
     if (contents) return;
     if (contents.error().code == errc::corrupt) {
@@ -178,14 +178,16 @@ class examiner {
     }
   }
 
-  void examine_lock(const std::string& of, const store_look& store, std::string mend) {
-    const auto users = users_of(store);
-    if (users || users.error().code != errc::not_found) return;
-    const bool has_semaphores = store.semaphore_key().has_value();
-    add("no_lock", of,
-        fmt::format("the {} of its lock {} been removed by other means",
-                    has_semaphores ? "semaphores" : "roster", has_semaphores ? "have" : "has"),
-        std::move(mend));
+  void examine_locks(const std::string& of, const store_look& store, const std::string& mend) {
+    for (const auto& lock : store.locks()) {
+      const auto users = users_of(store, lock);
+      if (users || users.error().code != errc::not_found) continue;
+      add("no_lock", of,
+          fmt::format("the {} of its {}lock {} been removed by other means",
+                      lock.semaphores ? "semaphores" : "roster",
+                      lock.is_advisory ? "advisory " : "", lock.semaphores ? "have" : "has"),
+          mend);
+    }
   }
 
   // --- What refers to what.

@@ -34,14 +34,16 @@ struct one_lock {
 
 std::vector<one_lock> locks_of(const domain_look& in) {
   std::vector<one_lock> all;
-  all.push_back({"(the registry)", nullptr, false, users_of(in.registry())});
+  const auto add = [&](const std::string& title, const variable_look* variable,
+                       const store_look& store) {
+    for (const auto& lock : store.locks()) {
+      all.push_back({lock.is_advisory ? title + " (advisory)" : title, variable, lock.is_advisory,
+                     users_of(store, lock)});
+    }
+  };
+  add("(the registry)", nullptr, in.registry());
   for (const auto& each : in.variables()) {
-    if (!each.store) continue;  // list says why
-    const auto title = printable(each.title());
-    all.push_back({title, &each, false, users_of(*each.store)});
-    if (!each.store->has_advisory_lock()) continue;
-    using enum store_look::which_lock;
-    all.push_back({title + ", advisory", &each, true, users_of(*each.store, advisory)});
+    if (each.store) add(printable(each.title()), &each, *each.store);  // else list says why
   }
   return all;
 }

@@ -41,15 +41,15 @@ std::vector<part> parts_of(const domain_look& in, const store_look& store) {
                   : segment_facts{.name = name_in_system(in.place().where, in.key_of(data.number))},
          is_there});
   }
-  if (const auto* lock = store.robust_rw_state()) {
-    const auto key = robust_rw::roster_key(*lock);
-    if (key.number != 0) {
-      const auto there = glimpse::of(medium::posix, key);
-      all.push_back(
-          {"the lock's roster",
-           there ? facts_of(*there) : segment_facts{.name = std::string(key.text().view())},
-           there.has_value()});
-    }
+  for (const auto& lock : store.locks()) {
+    const auto key = lock.robust != nullptr ? robust_rw::roster_key(*lock.robust) : segment_key{};
+    if (key.number == 0) continue;
+    const auto there = glimpse::of(medium::posix, key);
+    // One that nobody has used yet has none.
+    if (!there && lock.robust->roster_number.load() == 0) continue;
+    all.push_back({lock.is_advisory ? "the advisory lock's roster" : "the lock's roster",
+                   there ? facts_of(*there) : segment_facts{.name = std::string(key.text().view())},
+                   there.has_value()});
   }
   return all;
 }
@@ -69,11 +69,13 @@ std::string user_text(uid_t user) {
 }
 
 std::string lock_text(const store_look& store) {
-  const auto name = printable(store.lock_name());
-  if (const auto key = store.semaphore_key()) {
-    return fmt::format("{}, semaphores 0x{:08x}", name, static_cast<unsigned>(*key));
+  std::string text;
+  for (const auto& lock : store.locks()) {
+    text += lock.is_advisory ? ", and an advisory one" : printable(store.lock_name());
+    if (!lock.semaphores) continue;
+    text += fmt::format(", semaphores 0x{:08x}", static_cast<unsigned>(*lock.semaphores));
   }
-  return name;
+  return text;
 }
 
 using lines = std::vector<std::pair<std::string, std::string>>;
@@ -88,6 +90,8 @@ void add_store(lines& to, const domain_look& in, const store_look& store) {
                                            store.is_unnamed() ? ", which alone keep it" : "")});
   to.push_back({"capacity", fmt::format("{} bytes for each of two sides in the control segment",
                                         store.capacity())});
+  to.push_back(
+      {"limit", store.limit() == 0 ? "none" : fmt::format("{} bytes of a value", store.limit())});
   to.push_back({"made", fmt::format("{} data segments so far", store.generations())});
   to.push_back({"recoveries", fmt::format("{} dead writers cleaned up after", store.recoveries())});
   to.push_back({"lock", lock_text(store)});
@@ -153,11 +157,16 @@ ordered_json variable_details(const domain_look& in, const variable_look& of) {
   json["writing"] = store.is_writing();
   json["removed"] = store.is_removed();
   json["capacity"] = store.capacity();
+  json["limit"] = store.limit() == 0 ? ordered_json() : ordered_json(store.limit());
   json["checksum"] = checksum_state(store);
   json["generations"] = store.generations();
   json["recoveries"] = store.recoveries();
   json["lock"] = text_json(store.lock_name());
-  if (const auto key = store.semaphore_key()) json["semaphore_key"] = *key;
+  json["semaphores"] = ordered_json::array();
+  for (const auto& lock : store.locks()) {
+    if (lock.semaphores) json["semaphores"].push_back(*lock.semaphores);
+  }
+  json["advisory_lock"] = store.locks().size() > 1;
   json["owner"] = store.segment().owner;
   json["mode"] = fmt::format("{:04o}", store.segment().mode);
   json["tag"] = store.tag();

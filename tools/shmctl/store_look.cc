@@ -13,7 +13,7 @@ namespace shmark::inspector {
 namespace {
 
 // How often to begin anew because a writer was faster.
-constexpr int tries_max = 1000;
+constexpr int tries_max = 100;
 
 std::expected<glimpse, error> finished(std::expected<glimpse, error> seen) {
   if (seen && seen->is_unfinished()) {
@@ -88,14 +88,12 @@ auto store_look::from(store_look made) -> std::expected<store_look, error> {
   // It was given the block alone, which is shorter than what its sizes say.
   if (!checked && checked.error().code != errc::corrupt) return std::unexpected(checked.error());
   const auto capacity = made.capacity();
-  const bool is_advised = made.has_advisory_lock();
-  const auto whole = detail::control_size(is_advised, capacity);
+  const auto whole = detail::control_size(made.has_advisory(), capacity);
   if (!detail::is_capacity(capacity) || capacity > size || whole > size ||
       whole != made.block().segment_size) {
     return failure(errc::corrupt, "look at store", seen.name(),
                    because{"its sizes do not fit together"});
   }
-  if (is_advised) static_cast<void>(seen.copy(sizeof(detail::control), made.copy_->advisory));
   for (std::size_t index : {made.serial() % 2, (made.serial() + 1) % 2}) {
     const auto number = made.block().sides[index].segment.load();
     if (number == 0) continue;
@@ -112,20 +110,21 @@ std::string store_look::lock_name() const {
   return {name.begin(), std::ranges::find(name, '\0')};
 }
 
-const robust_rw::state* store_look::robust_rw_state(which_lock which) const noexcept {
-  if (which == which_lock::advisory && !has_advisory_lock()) return nullptr;
-  if (lock_name() != robust_rw::name || block().lock_size != sizeof(robust_rw::state)) {
-    return nullptr;
-  }
-  return std::launder(reinterpret_cast<const robust_rw::state*>(lock_area(which)));
-}
-
-std::optional<std::int32_t> store_look::semaphore_key(which_lock which) const noexcept {
-  if (which == which_lock::advisory && !has_advisory_lock()) return {};
-  if (lock_name() != sysv_semaphore::name) return {};
-  std::int32_t key;
-  std::memcpy(&key, lock_area(which), sizeof key);
-  return key;
+std::vector<store_look::lock> store_look::locks() const {
+  const auto name = lock_name();
+  std::vector<lock> all;
+  const auto add = [&](bool is_advisory, const std::byte* state) {
+    lock one{.is_advisory = is_advisory};
+    if (name == robust_rw::name && block().lock_size == sizeof(robust_rw::state)) {
+      one.robust = std::launder(reinterpret_cast<const robust_rw::state*>(state));
+    } else if (name == sysv_semaphore::name) {
+      std::memcpy(&one.semaphores.emplace(), state, sizeof *one.semaphores);
+    }
+    all.push_back(one);
+  };
+  add(false, block().lock_area.data());
+  if (has_advisory()) add(true, copy_->bytes.data() + sizeof(detail::control));
+  return all;
 }
 
 std::uint64_t store_look::allocated() const noexcept {
@@ -150,8 +149,7 @@ auto store_look::bytes_of(const glimpse& seen, const detail::control& now) const
     return bytes;
   };
   if (number == 0) {
-    const auto buffers = detail::buffers_at(now.has_advisory != 0);
-    return cut(seen, buffers + serial % 2 * now.capacity, now.capacity);
+    return cut(seen, detail::buffers_at(has_advisory()) + serial % 2 * now.capacity, now.capacity);
   }
   const auto there = glimpse::of(where_, {key_.space, number});
   if (!there || there->size() < sizeof(detail::data_header)) return {};

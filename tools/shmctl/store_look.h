@@ -53,18 +53,20 @@ class store_look {
 
   [[nodiscard]] const segment_facts& segment() const noexcept { return segment_; }
   [[nodiscard]] const segment_key& key() const noexcept { return key_; }
-  // Its lock, or the advisory one, if it has that: the name, and, for robust_rw and
-  // sysv_semaphore, a copy of the state.
-  enum class which_lock : std::uint8_t { own, advisory };
   [[nodiscard]] std::string lock_name() const;
-  [[nodiscard]] bool has_advisory_lock() const noexcept { return block().has_advisory != 0; }
-  [[nodiscard]] const robust_rw::state* robust_rw_state(
-      which_lock which = which_lock::own) const noexcept;
-  [[nodiscard]] std::optional<std::int32_t> semaphore_key(
-      which_lock which = which_lock::own) const noexcept;
+  // A copy of one of its locks.
+  struct lock {
+    bool is_advisory = false;
+    const robust_rw::state* robust = nullptr;  // of a robust_rw; good as long as the store_look
+    std::optional<std::int32_t> semaphores{};  // the key, of a sysv_semaphore
+  };
+  // Its own, and the advisory one, if there is one.
+  [[nodiscard]] std::vector<lock> locks() const;
 
   [[nodiscard]] bool has_checksum() const noexcept { return block().has_checksum != 0; }
   [[nodiscard]] std::uint64_t capacity() const noexcept { return block().capacity; }
+  // Bytes that a value may have; 0: any number.
+  [[nodiscard]] std::uint64_t limit() const noexcept { return block().limit; }
   [[nodiscard]] std::uint64_t serial() const noexcept { return detail::serial_of(word()); }
   // A writer is at work, or has died at it.
   [[nodiscard]] bool is_writing() const noexcept { return (word() & detail::writing_bit) != 0; }
@@ -94,13 +96,10 @@ class store_look {
   [[nodiscard]] std::expected<store_contents, error> contents() const;
 
  private:
+  // With room for an advisory lock. Every store is longer than that.
   struct alignas(detail::cache_line) block_copy {
-    std::array<std::byte, sizeof(detail::control)> bytes;
-    alignas(detail::cache_line) std::array<std::byte, detail::lock_area_size> advisory;
+    std::array<std::byte, detail::buffers_at(true)> bytes;
   };
-  [[nodiscard]] const std::byte* lock_area(which_lock which) const noexcept {
-    return which == which_lock::own ? block().lock_area.data() : copy_->advisory.data();
-  }
 
   store_look(medium where, segment_key key, std::optional<int> id)
       : where_(where), key_(key), id_(id) {}
@@ -110,6 +109,7 @@ class store_look {
   static const detail::control& control_in(const block_copy& copy) noexcept;
   [[nodiscard]] const detail::control& block() const noexcept { return control_in(*copy_); }
   [[nodiscard]] std::uint64_t word() const noexcept { return block().word.load(); }
+  [[nodiscard]] bool has_advisory() const noexcept { return block().has_advisory == 1; }
   [[nodiscard]] const detail::side& current() const noexcept { return block().sides[serial() % 2]; }
   // The bytes of what is current in a copy of the block; nothing, if they are gone or do not fit.
   [[nodiscard]] std::optional<std::vector<std::byte>> bytes_of(const glimpse& seen,

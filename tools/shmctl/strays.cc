@@ -106,12 +106,9 @@ class searcher {
       known_ids_.insert(static_cast<int>(store.segment().identity));
     }
     for (const auto& data : store.data_segments()) know(where, {store.key().space, data.number});
-    using enum store_look::which_lock;
-    for (const auto which : {own, advisory}) {
-      if (const auto* lock = store.robust_rw_state(which)) {
-        know(medium::posix, robust_rw::roster_key(*lock));
-      }
-      if (const auto key = store.semaphore_key(which)) known_semaphores_.insert(*key);
+    for (const auto& lock : store.locks()) {
+      if (lock.robust != nullptr) know(medium::posix, robust_rw::roster_key(*lock.robust));
+      if (lock.semaphores) known_semaphores_.insert(*lock.semaphores);
     }
   }
   // A store that is in no domain, if the object is one, and what belongs to it.
@@ -233,7 +230,7 @@ class searcher {
       if (user != 0 && !has_ended(user)) return;
     }
     add("semaphores", fmt::format("semaphores {}", id),
-        fmt::format("no store names these two (key 0x{:08x}), and who used them last has ended",
+        fmt::format("no store names these three (key 0x{:08x}), and who used them last has ended",
                     static_cast<std::uint32_t>(key)),
         fmt::format("ipcrm -s {}, unless they are another program's", id));
   }

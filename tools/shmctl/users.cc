@@ -168,9 +168,9 @@ bool lock_users::is_held() const {
       all, [](const lock_user& each) { return each.is_alive && each.does != waits; });
 }
 
-std::expected<lock_users, error> users_of(const store_look& store, store_look::which_lock which) {
-  if (const auto* state = store.robust_rw_state(which)) return users_of_robust_rw(*state);
-  if (const auto key = store.semaphore_key(which)) return users_of_semaphores(*key);
+std::expected<lock_users, error> users_of(const store_look& store, const store_look::lock& lock) {
+  if (lock.robust != nullptr) return users_of_robust_rw(*lock.robust);
+  if (lock.semaphores) return users_of_semaphores(*lock.semaphores);
   return failure(errc::mismatch, "look at lock", store.lock_name(),
                  because{"it does not say who uses it"}, "ask the program that made it");
 }

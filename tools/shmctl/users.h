@@ -34,10 +34,10 @@ struct lock_users {
   [[nodiscard]] bool is_held() const;
 };
 
-// Of a store's lock. Errors: not_found, if its roster or its semaphores have gone; mismatch, if it
-// is of a kind that cannot be looked at.
-[[nodiscard]] std::expected<lock_users, error> users_of(
-    const store_look& store, store_look::which_lock which = store_look::which_lock::own);
+// Of one of a store's locks. Errors: not_found, if its roster or its semaphores have gone;
+// mismatch, if it is of a kind that cannot be looked at.
+[[nodiscard]] std::expected<lock_users, error> users_of(const store_look& store,
+                                                        const store_look::lock& lock);
 
 [[nodiscard]] nlohmann::ordered_json user_json(const lock_user& of);
 

@@ -208,6 +208,12 @@ TYPED_TEST(ShmctlDoctor, FindsReferencesToNothing) {
   EXPECT_EQ(this->found(), strings{});
 }
 
+TYPED_TEST(ShmctlDoctor, FindsNothingWrongWithASecondLock) {
+  auto it = expect(this->open().template variable<int>("it", {.has_advisory_lock = true}));
+  expect(it.write(1));
+  EXPECT_EQ(this->found(), strings{});
+}
+
 // --- Locks that have lost what they stand on.
 
 using ShmctlDoctorOfSemaphores = ShmctlDoctor<sysv_semaphore_backend>;

@@ -117,6 +117,19 @@ TYPED_TEST(ShmctlLocks, AreHeldByReaders) {
   EXPECT_EQ(other.wait(), exited(0));
 }
 
+TYPED_TEST(ShmctlLocks, MayBeAVariablesSecondOne) {
+  auto it = expect(this->open().template variable<int>("it", {.has_advisory_lock = true}));
+  expect(it.write(7));
+  EXPECT_EQ(this->output({"get", "it"}), "7\n");
+  const auto bytes = expect(store_on<TypeParam>::attach(this->key(it.number())));
+  auto second = expect(bytes.advisory_lock());
+  ASSERT_TRUE(second.acquire(mode::exclusive, deadline::none()));
+  EXPECT_EQ(this->users(), json::array()) << "of the first";
+  EXPECT_THAT(this->output({"locks"}), AllOf(HasSubstr("it (advisory)  holds exclusive"),
+                                             HasSubstr(std::to_string(getpid()))));
+  second.release(mode::exclusive);
+}
+
 using ShmctlRobustLocks = ShmctlLocks<default_backend>;
 
 TEST_F(ShmctlRobustLocks, MayHaveADeadHolder) {

@@ -167,6 +167,8 @@ TYPED_TEST(ShmctlShows, OneVariableInDetail) {
   const auto its = this->json_output({"show", "table"})["variable"];
   EXPECT_EQ(its["checksum"], "right");
   EXPECT_EQ(its["capacity"], 4096);
+  EXPECT_EQ(its["limit"], json());
+  EXPECT_EQ(its["advisory_lock"], false);
   EXPECT_EQ(its["mode"], "0600");
   EXPECT_EQ(its["lock"], TypeParam::lock::name);
   EXPECT_EQ(its["generations"], 1);
@@ -178,6 +180,19 @@ TYPED_TEST(ShmctlShows, OneVariableInDetail) {
               AllOf(HasSubstr("table\n  type         std::map<std::string, std::vector<double>>\n"),
                     HasSubstr("checksum right\n"), HasSubstr(", mode 0600\n"),
                     HasSubstr("current value, ")));
+}
+
+TYPED_TEST(ShmctlShows, WhatAVariableWasMadeWith) {
+  const auto made = expect(this->open().template variable<int>(
+      "it", {.capacity = 512, .limit = 1000, .has_checksum = false, .has_advisory_lock = true}));
+  const auto its = this->json_output({"show", "it"})["variable"];
+  EXPECT_EQ(its["capacity"], 512);
+  EXPECT_EQ(its["limit"], 1000);
+  EXPECT_EQ(its["checksum"], "none");
+  EXPECT_EQ(its["advisory_lock"], true);
+  EXPECT_EQ(its["segments"][0]["bytes"], 512 + 256 + 2 * 512);
+  EXPECT_THAT(this->output({"show", "it"}),
+              AllOf(HasSubstr("limit        1000 bytes"), HasSubstr("an advisory one")));
 }
 
 TYPED_TEST(ShmctlShows, AValueAsJson) {
