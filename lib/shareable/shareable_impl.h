@@ -106,7 +106,7 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
     const auto shared = detail::home_in<Backend>(std::move(home), it, is_private);
     auto handles = std::make_shared<detail::family<Backend>>();
     handles->enforces = options.enforce;
-    auto own = std::make_shared<node>(variable<T, Backend>(std::move(root->bytes), shared));
+    auto own = detail::target_to(variable<T, Backend>(std::move(root->bytes), shared));
     own->join(handles);
     handles->add(own->number(), own);
     detail::meet(it, {.was_made = root->was_made, .is_destroyed = options.destroy});
@@ -289,8 +289,7 @@ auto shareable<T, Backend>::make_ref(const U& value, const store_options& option
     with_lock.has_advisory_lock = true;
     SHMARK_ASSIGN_OR_RETURN(auto* const all, tree_->all());
     SHMARK_ASSIGN_OR_RETURN(auto bytes, all->make_unnamed(typeid(U).name(), with_lock));
-    auto made = std::make_shared<detail::target_of<U, Backend>>(
-        variable<U, Backend>(std::move(bytes), tree_->home()));
+    auto made = detail::target_to(variable<U, Backend>(std::move(bytes), tree_->home()));
     made->join(tree_->handles());
     tree_->handles()->add(made->number(), made);
     SHMARK_RETURN_IF_ERROR(made->it.write(value));

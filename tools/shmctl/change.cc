@@ -17,8 +17,8 @@
 namespace shmark::inspector {
 namespace {
 
-// Between two looks at whether Ctrl-C was pressed.
-constexpr auto slice = std::chrono::milliseconds(100);
+// Between two looks at whether Ctrl-C was pressed. Each begins to wait anew, at the queue's end.
+constexpr auto slice = std::chrono::milliseconds(500);
 
 // Does it, as often as somebody holds what it needs, and no longer than --timeout.
 template <class Action>
@@ -26,7 +26,8 @@ std::invoke_result_t<Action, deadline> patiently(const arguments& asked, const A
   const auto give_up = deadline::after(std::chrono::duration_cast<std::chrono::nanoseconds>(
       std::chrono::duration<double>(asked.patience_s)));
   for (;;) {
-    auto done = action(deadline::after(slice));
+    auto done = action(deadline::after(std::min<std::chrono::nanoseconds>(
+        slice, std::chrono::nanoseconds(give_up.remaining_ns()))));
     const bool is_held =
         !done && (done.error().code == errc::timed_out || done.error().code == errc::would_block);
     if (!is_held || give_up.passed()) return done;

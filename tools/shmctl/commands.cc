@@ -59,13 +59,19 @@ std::expected<const variable_look*, std::string> the_variable(const arguments& a
                   printable(asked.variable), in.place().title()));
 }
 
-std::string command_for(const std::string& what, const domain_look& in) {
-  std::string command = "bazel run //tools:shmctl -- " + what;
-  if (in.place().name.empty()) return command + " --domain=NAME";
-  if (in.place().name != "default") command += " --domain=" + shell_word(in.place().name);
-  const bool is_ambiguous = find_domains({.name = in.place().name}).size() > 1;
-  if (is_ambiguous) command += " --backend=" + in.backend();
-  return command;
+std::string command_for(const std::string& command, const domain_look& in,
+                        const std::string& variable) {
+  const auto& name = in.place().name;
+  auto text = "bazel run //tools:shmctl -- " + command;
+  if (name.empty()) {
+    text += " --domain=NAME";
+  } else if (name != "default") {
+    text += " --domain=" + shell_word(name);
+  }
+  const bool is_ambiguous = !name.empty() && find_domains({.name = name}).size() > 1;
+  if (is_ambiguous) text += " --backend=" + in.backend();
+  if (!variable.empty()) text += (variable[0] == '-' ? " -- " : " ") + shell_word(variable);
+  return text;
 }
 
 void print_json(const nlohmann::ordered_json& what) {

@@ -51,8 +51,9 @@ struct arguments {
 [[nodiscard]] std::expected<const variable_look*, std::string> the_variable(const arguments& asked,
                                                                             const domain_look& in);
 
-// A command for people to copy: "bazel run //tools:shmctl -- collect --domain=x".
-[[nodiscard]] std::string command_for(const std::string& what, const domain_look& in);
+// A command for people to copy: "bazel run //tools:shmctl -- remove --domain=x visits".
+[[nodiscard]] std::string command_for(const std::string& command, const domain_look& in,
+                                      const std::string& variable = {});
 
 void print_json(const nlohmann::ordered_json& what);
 

@@ -4,8 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tools/shmctl/commands.h"
 #include "tools/shmctl/finding.h"
@@ -31,26 +35,44 @@ examination examine_all(const arguments& asked) {
   return all;
 }
 
-// What both looks have found. A program that is just about to clean up after itself looks like a
-// dead one, and is given the time to.
+// What both looks have found, and what either could not judge. A program that is just about to
+// clean up after itself looks like a dead one, and is given the time to.
 examination examine_twice(const arguments& asked) {
   constexpr useconds_t pause_us = 200'000;
   auto first = examine_all(asked);
   if (first.found.empty()) return first;
   usleep(pause_us);
   auto second = examine_all(asked);
+  std::ranges::sort(first.found, {}, &finding::identity);
   std::erase_if(second.found, [&](const finding& each) {
-    return std::ranges::none_of(first.found,
-                                [&](const finding& before) { return before.is(each); });
+    return !std::ranges::binary_search(first.found, each.identity(), {}, &finding::identity);
   });
+  for (auto& doubt : first.doubts) {
+    if (std::ranges::find(second.doubts, doubt) == second.doubts.end()) {
+      second.doubts.push_back(std::move(doubt));
+    }
+  }
   return second;
 }
 
+// What one command mends, together, and no more than a screen can take of it.
 void print_text(const examination& all) {
+  constexpr std::size_t shown_max = 10;
+  std::vector<const finding*> heads;
+  std::map<std::string_view, std::vector<const finding*>> by_mend;
   for (const auto& each : all.found) {
-    const auto where = each.domain.empty() ? "" : fmt::format("domain {}, ", each.domain);
-    fmt::print("{}{}: {}\n  mend: {}\n", where, printable(each.object), printable(each.what),
-               each.mend);
+    auto& its = by_mend[each.mend];
+    if (its.empty()) heads.push_back(&each);
+    its.push_back(&each);
+  }
+  for (const auto* head : heads) {
+    const auto& its = by_mend.at(head->mend);
+    for (const auto* each : std::span(its).first(std::min(shown_max, its.size()))) {
+      const auto where = each->domain.empty() ? "" : fmt::format("domain {}, ", each->domain);
+      fmt::print("{}{}: {}\n", where, printable(each->object), printable(each->what));
+    }
+    if (its.size() > shown_max) fmt::print("and {} more; --json has all\n", its.size() - shown_max);
+    fmt::print("  mend: {}\n", head->mend);
   }
   for (const auto& doubt : all.doubts) fmt::print("not judged: {}\n", doubt);
   if (all.found.empty()) {

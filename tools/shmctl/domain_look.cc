@@ -13,6 +13,7 @@
 #include "lib/segment/permissions.h"
 #include "lib/segment/posix.h"
 #include "lib/segment/sysv.h"
+#include "lib/store/store.h"
 
 namespace shmark::inspector {
 namespace {
@@ -23,18 +24,6 @@ constexpr std::string_view prefix = "shmark.";
 bool is_of_glue(std::string_view space) {
   return (space.starts_with("glue-") || space.starts_with("family-")) &&
          segment_key{space, 0}.valid();
-}
-
-// "1000.name" taken apart; nothing if no domain has that space. That of a glue is a name.
-std::optional<std::pair<uid_t, std::string>> parse_space(std::string_view space, uid_t owner) {
-  if (is_of_glue(space)) return std::pair{owner, std::string(space)};
-  uid_t user = 0;
-  const auto* end = space.data() + space.size();
-  const auto [dot, failed] = std::from_chars(space.data(), end, user);
-  if (failed != std::errc{} || dot == end || *dot != '.' || dot + 1 == end) return {};
-  const segment_key key{space, 0};
-  if (!key.valid()) return {};
-  return std::pair{user, std::string(dot + 1, end)};
 }
 
 class finder {
@@ -60,7 +49,7 @@ class finder {
     for (const auto& object : posix_segment::names(prefix)) {
       const auto space = std::string_view(object).substr(prefix.size());
       const auto seen = glimpse::of_object(object);
-      const auto parsed = parse_space(space, seen ? seen->owner() : geteuid());
+      const auto parsed = domain_of(space, seen ? seen->owner() : geteuid());
       if (!parsed) continue;
       names_.insert(parsed->second);
       if (!is_wanted(parsed->first, parsed->second)) continue;
@@ -76,7 +65,7 @@ class finder {
     for (const int id : sysv_ids()) {
       const auto status = sysv_status(id);
       if (!status || (!which_.all_users && status->user != geteuid())) continue;
-      if (status->size < sizeof(detail::control)) continue;
+      if (status->size < sizeof(detail::control) || status->mode != private_mode) continue;
       if (const auto seen = store_look::at_id(id)) {
         add_sysv(id, *status, &*seen);
       } else if (seen.error().code == errc::mismatch || seen.error().code == errc::corrupt) {
@@ -97,7 +86,7 @@ class finder {
     }
     for (const auto& space : spaces) {
       const segment_key key{space, 0};
-      const auto parsed = parse_space(space, status.user);
+      const auto parsed = domain_of(space, status.user);
       if (!parsed || sysv_segment::system_key(key) != status.key) continue;
       if (!is_wanted(parsed->first, parsed->second)) return;
       found_.push_back({medium::sysv, parsed->first, parsed->second, key, {}});
@@ -122,6 +111,17 @@ class finder {
 };
 
 }  // namespace
+
+std::optional<std::pair<uid_t, std::string>> domain_of(std::string_view space, uid_t owner) {
+  if (is_of_glue(space)) return std::pair{owner, std::string(space)};
+  uid_t user = 0;
+  const auto* end = space.data() + space.size();
+  const auto [dot, failed] = std::from_chars(space.data(), end, user);
+  if (failed != std::errc{} || dot == end || *dot != '.' || dot + 1 == end) return {};
+  const segment_key key{space, 0};
+  if (!key.valid()) return {};
+  return std::pair{user, std::string(dot + 1, end)};
+}
 
 std::string domain_place::title() const {
   if (!name.empty()) return name;

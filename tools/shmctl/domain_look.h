@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lib/base/error.h"
@@ -37,6 +38,11 @@ struct domain_place {
   // "default"; "of unknown name, segment 123".
   [[nodiscard]] std::string title() const;
 };
+
+// The user and the name of the domain whose space this is, "1000.name"; nothing if it is none's.
+// That of a glue is a name, and its user `owner`.
+[[nodiscard]] std::optional<std::pair<uid_t, std::string>> domain_of(std::string_view space,
+                                                                     uid_t owner);
 
 struct domain_filter {
   std::optional<std::string> name{};

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "lib/segment/sysv.h"
 #include "tools/shmctl/commands.h"
 #include "tools/shmctl/finding.h"
 #include "tools/shmctl/text.h"
@@ -16,6 +17,12 @@
 
 namespace shmark::inspector {
 namespace {
+
+// Without advice: a finding has its own.
+std::string reason(const error& why) {
+  const auto said = why.why.view();
+  return said.empty() ? why.message() : std::string(said);
+}
 
 // A domain with its references, all as of one moment at which nobody held the registry's lock: what
 // the registry then says of variables being made or removed is said of the dead (D2 in
@@ -46,9 +53,18 @@ bool is_same(const moment& one, const domain_look& other) {
   return true;
 }
 
+std::expected<store_look, error> look_at_registry(const domain_place& of) {
+  return of.id ? store_look::at_id(*of.id) : store_look::at(of.where, of.key);
+}
+
+// As ipcrm(1) takes it.
+std::string key_option(const domain_place& of) {
+  return fmt::format("-M 0x{:08x}", static_cast<unsigned>(sysv_segment::system_key(of.key)));
+}
+
 // Nobody, if its users cannot be known: then there is no lock to hold.
 std::optional<lock_user> holder_of(const domain_place& of) {
-  const auto registry = of.id ? store_look::at_id(*of.id) : store_look::at(of.where, of.key);
+  const auto registry = look_at_registry(of);
   if (!registry) return {};
   const auto users = users_of(*registry, registry->locks().front());
   if (!users || !users->is_held()) return {};
@@ -89,7 +105,11 @@ std::expected<settled, error> settle(const domain_place& place) {
 
 class examiner {
  public:
-  explicit examiner(settled seen) : seen_(std::move(seen.at)), is_settled_(seen.doubt.empty()) {
+  explicit examiner(settled seen)
+      : seen_(std::move(seen.at)),
+        is_settled_(seen.doubt.empty()),
+        collect_(command_for("collect", domain())) {
+    if (domain().place().name.empty()) collect_ += ", with the name, which only its users know";
     if (is_settled_) return;
     done_.doubts.push_back(
         fmt::format("{}: {}, so that its entries and counts could not be judged; try again",
@@ -105,7 +125,7 @@ class examiner {
         add("cut_short", each,
             fmt::format("its {} was cut short by a death",
                         each.entry.state == detail::entry_state::making ? "making" : "removal"),
-            collect());
+            collect_);
       }
     }
     if (is_settled_) examine_links();
@@ -115,17 +135,9 @@ class examiner {
  private:
   [[nodiscard]] const domain_look& domain() const noexcept { return seen_.domain; }
 
-  [[nodiscard]] std::string collect() const {
-    const auto command = command_for("collect", domain());
-    if (!domain().place().name.empty()) return command;
-    return command + ", with the name, which only its users know";
-  }
-  // Of a named variable by its name; what has none is left to collect.
   [[nodiscard]] std::string removal_of(const variable_look& of) const {
-    if (!of.name) return collect();
-    if (!domain().place().name.empty()) {
-      return command_for("remove " + shell_word(*of.name), domain());
-    }
+    if (!of.name) return collect_;
+    if (!domain().place().name.empty()) return command_for("remove", domain(), *of.name);
     return fmt::format("ipcrm -M 0x{:08x}", static_cast<std::uint32_t>(of.number & 0x7fffffff));
   }
   [[nodiscard]] std::string by_hand(const variable_look& of) const {
@@ -158,10 +170,10 @@ class examiner {
         case errc::not_found:
           return add("gone", each, "its segment has been removed by other means", removal_of(each));
         case errc::mismatch:
-          return add("version", each, each.store.error().message(),
+          return add("version", each, reason(each.store.error()),
                      "use the program that made it, or: " + by_hand(each));
         case errc::corrupt:
-          return add("damaged", each, each.store.error().message(), by_hand(each));
+          return add("damaged", each, reason(each.store.error()), by_hand(each));
         default:
           done_.doubts.push_back(each.title() + ": " + each.store.error().message());
           return;
@@ -171,7 +183,7 @@ class examiner {
     const auto& contents = seen_.contents.at(each.number);
     if (contents) return;
     if (contents.error().code == errc::corrupt) {
-      add("damaged", each, contents.error().message(),
+      add("damaged", each, reason(contents.error()),
           each.name ? removal_of(each) : "write it anew, or remove what refers to it");
     } else {
       done_.doubts.push_back(each.title() + ": " + contents.error().message());
@@ -251,24 +263,25 @@ class examiner {
       add("unused", *each.it,
           said == 0 ? "it has no name, nobody has it open, and nothing refers to it"
                     : "it has no name, nobody has it open, and only what is as unused refers to it",
-          collect());
+          collect_);
       return;
     }
     if (said != each.referrers && is_all_known) {
       add("count", *each.it,
           fmt::format("its count says that {} values refer to it, and {} do", said, each.referrers),
-          collect());
+          collect_);
     }
     if (store.is_unnamed() == each.it->name.has_value()) {
       add("unnamed", *each.it,
           each.it->name ? "its store says that it has no name"
                         : "its store says that it has a name",
-          collect());
+          collect_);
     }
   }
 
   moment seen_;
   bool is_settled_;
+  std::string collect_;  // the command
   examination done_;
 };
 
@@ -278,17 +291,29 @@ examination examine(const domain_place& what) {
   auto seen = settle(what);
   if (seen) return examiner(*std::move(seen)).all();
   const auto& why = seen.error();
+  const auto name = what.id ? fmt::format("-m {}", *what.id) : key_option(what);
+  const auto by_hand = what.where == medium::posix
+                           ? fmt::format("rm /dev/shm/{0} /dev/shm/{0}:*", what.key.text().view())
+                           : fmt::format("ipcrm {}, and what the doctor then finds", name);
   examination done;
-  if (why.code == errc::mismatch || why.code == errc::corrupt) {
-    const auto name = why.object.view();
-    const auto mend = what.where == medium::posix
-                          ? fmt::format("rm /dev/shm/{0} /dev/shm/{0}:*", what.key.text().view())
-                          : fmt::format("ipcrm -M {}, and what the doctor then finds", name);
-    done.found.push_back({why.code == errc::mismatch ? "version" : "damaged", what.title(),
-                          "(the registry)", why.message(),
-                          "use the program that made it, or: " + mend});
-  } else if (why.code != errc::not_found) {
-    done.doubts.push_back(fmt::format("domain {}: {}", what.title(), why.message()));
+  const auto add = [&](const char* kind, std::string text, std::string mend) {
+    done.found.push_back({kind, what.title(), "(the registry)", std::move(text), std::move(mend)});
+  };
+  switch (why.code) {
+    case errc::mismatch:
+      add("version", reason(why), "use the program that made it, or: " + by_hand);
+      break;
+    case errc::corrupt:
+      add("damaged", reason(why), by_hand);
+      break;
+    case errc::not_found:
+      // Gone meanwhile; or half of it, for good.
+      if (const auto there = look_at_registry(what); there && there->is_removed()) {
+        add("cut_short", "its removal was cut short by a death", by_hand);
+      }
+      break;
+    default:
+      done.doubts.push_back(fmt::format("domain {}: {}", what.title(), why.message()));
   }
   return done;
 }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tools/shmctl/domain_look.h"
@@ -16,10 +17,8 @@ struct finding {
   std::string what{};    // a sentence without its full stop
   std::string mend{};    // a command, or what to do
 
-  // Whether both are of the same thing.
-  [[nodiscard]] bool is(const finding& other) const {
-    return kind == other.kind && domain == other.domain && object == other.object;
-  }
+  // What tells it from other findings.
+  [[nodiscard]] auto identity() const { return std::tie(kind, domain, object); }
 };
 
 struct examination {

@@ -76,7 +76,7 @@ std::expected<glimpse, error> glimpse::of_id(int id) {
   made.name_ = fmt::format("0x{:08x}", static_cast<unsigned>(status.shm_perm.__key));
   made.size_ = status.shm_segsz;
   made.owner_ = status.shm_perm.uid;
-  made.mode_ = status.shm_perm.mode & 0777;
+  made.mode_ = status.shm_perm.mode & 0777U;
   made.is_open_ = status.shm_nattch != 0;
   made.identity_ = static_cast<std::uint64_t>(id);
   return made;
@@ -126,8 +126,12 @@ std::vector<std::byte> glimpse::bytes(std::uint64_t offset, std::uint64_t count)
 std::optional<sysv_facts> sysv_status(int id) {
   shmid_ds status;
   if (shmctl(id, IPC_STAT, &status) != 0) return {};
-  return sysv_facts{status.shm_perm.__key, status.shm_perm.uid, status.shm_segsz,
-                    status.shm_nattch != 0};
+  constexpr mode_t permissions = 0777;  // beside flags of the system's
+  return sysv_facts{.key = status.shm_perm.__key,
+                    .user = status.shm_perm.uid,
+                    .mode = status.shm_perm.mode & permissions,
+                    .size = status.shm_segsz,
+                    .is_open = status.shm_nattch != 0};
 }
 
 std::vector<int> sysv_ids() {

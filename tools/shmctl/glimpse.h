@@ -77,6 +77,7 @@ class glimpse {
 struct sysv_facts {
   key_t key;
   uid_t user;
+  mode_t mode;
   std::uint64_t size;
   bool is_open;
 };

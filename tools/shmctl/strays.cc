@@ -22,6 +22,7 @@
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/posix.h"
 #include "lib/segment/sysv.h"
+#include "lib/store/store.h"
 #include "tools/shmctl/finding.h"
 #include "tools/shmctl/users.h"
 
@@ -67,7 +68,11 @@ class searcher {
     const auto segments = domain_ ? std::vector<int>{} : sysv_ids();
     const auto sets = domain_ ? std::vector<int>{} : semaphore_ids();
     for (const auto& place : find_domains({})) {
-      if (const auto seen = domain_look::at(place)) know(*seen);
+      if (const auto seen = domain_look::at(place)) {
+        know(*seen);
+      } else {
+        doubt(place.where, place.key);
+      }
     }
     std::vector<std::string> others;
     for (const auto& object : objects) {
@@ -79,6 +84,11 @@ class searcher {
     for (const int id : segments) know_segment(id);
     for (const int id : segments) examine_segment(id);
     for (const int id : sets) examine_semaphores(id);
+    if (!domain_ && !are_semaphores_known_) {
+      done_.doubts.push_back(
+          "some stores cannot be read, so that it is not known which segments and semaphores "
+          "belong to them; see to these stores first");
+    }
     return std::move(done_);
   }
 
@@ -88,9 +98,20 @@ class searcher {
   void know(const domain_look& domain) {
     know(domain.place().where, domain.registry());
     for (const auto& each : domain.variables()) {
-      know(domain.place().where, domain.key_of(each.number));
-      if (each.store) know(domain.place().where, *each.store);
+      const auto key = domain.key_of(each.number);
+      know(domain.place().where, key);
+      if (each.store) {
+        know(domain.place().where, *each.store);
+      } else if (each.store.error().code != errc::not_found) {
+        doubt(domain.place().where, key);
+      }
     }
+  }
+  // What belongs to a store that cannot be read is not known: it may be all that looks like it.
+  void doubt(medium where, const segment_key& key) {
+    doubtful_spaces_.insert(std::string(key.space.view()));
+    are_keys_known_ = are_keys_known_ && where == medium::posix;
+    are_semaphores_known_ = false;
   }
   void know(medium where, const segment_key& key) {
     if (where == medium::posix) {
@@ -111,18 +132,21 @@ class searcher {
       if (lock.semaphores) known_semaphores_.insert(*lock.semaphores);
     }
   }
-  // A store that is in no domain, if the object is one, and what belongs to it.
+  // If the object is a store that may be in no domain, what belongs to it: whoever made it may come
+  // back, also if nobody has it open.
   void know_store(const std::string& object) {
     const auto key = key_of(object);
     if (!key) return;
-    if (const auto store = store_look::at(medium::posix, *key)) {
-      stray_stores_.insert(object);
-      const bool was_known = known_objects_.contains(object);
+    const auto store = store_look::at(medium::posix, *key);
+    if (!store) {
+      know_cell(object);
+    } else if (!is_of_domains(*key) || store->segment().is_open.value_or(true)) {
       know(medium::posix, *store);
-      if (!was_known) known_objects_.erase(object);
-      return;
     }
-    know_cell(object);
+  }
+  // Whether all stores of this space are named by a domain's registry.
+  static bool is_of_domains(const segment_key& key) {
+    return key.number != 0 && domain_of(key.space.view(), geteuid()).has_value();
   }
   // A lock of a benchmark's.
   void know_cell(const std::string& object) {
@@ -139,11 +163,15 @@ class searcher {
   }
   void know_segment(int id) {
     const auto status = sysv_status(id);
-    if (!status || status->user != geteuid()) return;
+    if (!status || !is_ours(*status) || known_ids_.contains(id)) return;
     const auto store = store_look::at_id(id);
-    if (!store || known_ids_.contains(id) || known_keys_.contains(status->key)) return;
-    know(medium::sysv, *store);
-    known_ids_.erase(id);
+    // Variables have tags; what has none is another store, or a registry of unknown name.
+    if (store && (status->is_open || store->tag() == 0)) know(medium::sysv, *store);
+  }
+  // Whether it may be: other programs' are not to be attached.
+  static bool is_ours(const sysv_facts& status) {
+    return status.user == geteuid() && status.mode == private_mode &&
+           status.size >= sizeof(detail::data_header);
   }
 
   // --- What does not.
@@ -181,7 +209,7 @@ class searcher {
     const auto key = key_of(object);
     const bool is_wanted =
         !domain_ || (key && key->space.view() == fmt::format("{}.{}", geteuid(), *domain_));
-    if (!is_wanted) return;
+    if (!is_wanted || (key && doubtful_spaces_.contains(std::string(key->space.view())))) return;
     const auto seen = glimpse::of_object(object);
     if (!seen || seen->owner() != geteuid()) return;
     // Somebody uses it who knows what it is.
@@ -193,7 +221,7 @@ class searcher {
   }
   void examine_segment(int id) {
     const auto status = sysv_status(id);
-    if (!status || status->is_open || status->user != geteuid()) return;
+    if (!status || status->is_open || !is_ours(*status) || !are_keys_known_) return;
     if (known_ids_.contains(id) || known_keys_.contains(status->key)) return;
     const auto seen = glimpse::of_id(id);
     // It may be any program's: only what bears our mark is ours.
@@ -221,7 +249,8 @@ class searcher {
     if (semctl(id, 0, IPC_STAT, argument) != 0) return;
     const key_t key = status.sem_perm.__key;
     if (status.sem_nsems != 3 || status.sem_perm.uid != geteuid() || key <= 0 ||
-        (status.sem_perm.mode & access) != 0600 || known_semaphores_.contains(key)) {
+        (status.sem_perm.mode & access) != private_mode || known_semaphores_.contains(key) ||
+        !are_semaphores_known_) {
       return;
     }
     const auto view = sysv_semaphore::look(key);
@@ -255,10 +284,12 @@ class searcher {
 
   const std::optional<std::string>& domain_;
   std::set<std::string> known_objects_;  // names in /dev/shm
-  std::set<std::string> stray_stores_;
-  std::set<key_t> known_keys_;  // of System V segments
+  std::set<key_t> known_keys_;           // of System V segments
   std::set<int> known_ids_;
   std::set<key_t> known_semaphores_;
+  std::set<std::string> doubtful_spaces_;
+  bool are_keys_known_ = true;
+  bool are_semaphores_known_ = true;
   examination done_;
 };
 

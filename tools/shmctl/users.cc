@@ -99,7 +99,12 @@ std::expected<lock_users, error> users_of_robust_rw(const robust_rw::state& stat
   lock_users found{.is_damaged = view.is_damaged};
   for (const auto& each : view.users) {
     lock_user user{.does = std::string(words_for(each.does)), .is_alive = each.is_alive};
-    if (each.thread != 0) look_up(user, static_cast<pid_t>(each.thread), each.started);
+    const auto thread = static_cast<pid_t>(each.thread);
+    if (each.is_alive) {
+      look_up(user, thread, each.started);
+    } else if (thread != 0) {
+      user.thread = thread;  // by now, the number may be another's
+    }
     found.all.push_back(std::move(user));
   }
   return found;

@@ -50,7 +50,7 @@ class ShmctlChanges : public shmctl_test<Backend> {
     EXPECT_EQ(dead.wait(), killed_by(SIGKILL));
   }
 };
-TYPED_TEST_SUITE(ShmctlChanges, all_backends, name_of_backend);
+TYPED_TEST_SUITE(ShmctlChanges, both_extremes, name_of_backend);
 
 TYPED_TEST(ShmctlChanges, NothingButTheVariableThatItRemoves) {
   this->write("it", 1);

@@ -79,7 +79,7 @@ class ShmctlDoctor : public shmctl_test<Backend> {
  private:
   mutable std::vector<std::string> mends_;
 };
-TYPED_TEST_SUITE(ShmctlDoctor, all_backends, name_of_backend);
+TYPED_TEST_SUITE(ShmctlDoctor, both_extremes, name_of_backend);
 
 using strings = std::vector<std::string>;
 
@@ -188,12 +188,27 @@ TYPED_TEST(ShmctlDoctor, FindsStoresOfAnotherVersion) {
   EXPECT_EQ(this->found(), strings{"version it"});
   EXPECT_THAT(this->output({"doctor"}, 1),
               AllOf(HasSubstr("version 3"), HasSubstr("use the program that made it"),
-                    HasSubstr("remove it")));
+                    HasSubstr("remove --domain=" + this->name() + " it")));
   this->change(number, [](detail::control& block) { block.version = detail::layout_version; });
   this->change(0, [](detail::control& block) { block.version = 3; });
-  EXPECT_THAT(this->found(), Contains("version (the registry)"));
+  EXPECT_EQ(this->found(), strings{"version (the registry)"}) << "its variables are no strays";
   this->change(0, [](detail::control& block) { block.version = detail::layout_version; });
   EXPECT_EQ(this->found(), strings{});
+}
+
+TYPED_TEST(ShmctlDoctor, FindsADomainWhoseRemovalWasCutShort) {
+  this->write("it", 1);
+  this->change(0, [](detail::control& block) { block.removed = 1; });
+  EXPECT_THAT(this->found(), Contains("cut_short (the registry)"));
+  this->change(0, [](detail::control& block) { block.removed = 0; });
+  EXPECT_EQ(this->found(), strings{});
+}
+
+TYPED_TEST(ShmctlDoctor, MendsWhatHasANameThatLooksLikeAFlag) {
+  this->write("--yes", 1);
+  this->change(this->template make<int>("--yes").number(),
+               [](detail::control& block) { block.sides[0].checksum ^= 1; });
+  this->expect_mended({"damaged --yes"});
 }
 
 TYPED_TEST(ShmctlDoctor, FindsReferencesToNothing) {
@@ -261,6 +276,27 @@ TEST_F(ShmctlDoctorOfObjects, FindsWhatIsLeftWhereTheRegistryIsNot) {
   EXPECT_EQ(found(), strings{});
 }
 
+TEST_F(ShmctlDoctorOfObjects, LeavesAloneStoresThatAreInNoDomain) {
+  const segment_key own{support::unique_space(), 7};
+  static_cast<void>(expect(store_on<default_backend>::create(own, {})));
+  EXPECT_THAT(run_as_it_is({"doctor", "--json"}).out,
+              Not(HasSubstr(std::string(own.space.view()))));
+  expect(store_on<default_backend>::remove(own, deadline::none()));
+}
+
+TEST_F(ShmctlDoctorOfObjects, SaysNoMoreThanAScreenCanTake) {
+  die_after([this] {
+    std::vector<variable<int, default_backend>> open;
+    for (int i = 0; i < 12; ++i) open.push_back(expect(this->open().template unnamed<int>()));
+    raise(SIGKILL);
+  });
+  const auto lines = support::lines(output({"doctor"}, 1));
+  ASSERT_EQ(lines.size(), 10U + 3U);
+  EXPECT_EQ(lines[10], "and 2 more; --json has all");
+  EXPECT_EQ(lines[12], "12 found");
+  EXPECT_EQ(found().size(), 12U);
+}
+
 // These look at all that the user has, among which other tests' things may be.
 TEST_F(ShmctlDoctorOfObjects, FindsSystemVSegmentsAndSemaphoresThatNobodyNames) {
   const auto stray = segment_key::random_in(key().space);
@@ -275,12 +311,17 @@ TEST_F(ShmctlDoctorOfObjects, FindsSystemVSegmentsAndSemaphoresThatNobodyNames) 
   const auto text = run_as_it_is({"doctor"}).out;
   const int segment_id = shmget(sysv_segment::system_key(stray), 0, 0);
   const int semaphores = semget(lock->key, 0, 0);
-  EXPECT_THAT(text, AllOf(HasSubstr("mend: ipcrm -m " + std::to_string(segment_id) + "\n"),
-                          HasSubstr("mend: ipcrm -s " + std::to_string(semaphores) + ",")));
+  // Another test may just have stores that cannot be read.
+  const bool is_judged = !support::contains(text, "not judged: some stores");
+  if (is_judged) {
+    EXPECT_THAT(text, AllOf(HasSubstr("mend: ipcrm -m " + std::to_string(segment_id) + "\n"),
+                            HasSubstr("mend: ipcrm -s " + std::to_string(semaphores) + ",")));
+  }
   expect(sysv_segment::remove(stray));
   sysv_semaphore::destroy(*lock);
   EXPECT_THAT(run_as_it_is({"doctor"}).out,
               Not(HasSubstr("ipcrm -s " + std::to_string(semaphores) + ",")));
+  if (!is_judged) GTEST_SKIP() << "stores of another test cannot be read";
 }
 
 TEST_F(ShmctlDoctorOfObjects, LeavesAloneWhatProgramsThatRunHaveInUse) {

@@ -42,6 +42,8 @@ template <class Backend>
 
 using all_backends = ::testing::Types<default_backend, posix_semaphore_backend, sysv_backend,
                                       sysv_semaphore_backend>;
+// Which have nothing in common, where all would say the same.
+using both_extremes = ::testing::Types<default_backend, sysv_semaphore_backend>;
 struct name_of_backend {
   template <class Backend>
   static std::string GetName(int) {

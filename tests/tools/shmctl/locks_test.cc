@@ -63,7 +63,7 @@ class ShmctlLocks : public shmctl_test<Backend> {
     return expect(store_on<Backend>::attach(this->key(it.number())));
   }
 };
-TYPED_TEST_SUITE(ShmctlLocks, all_backends, name_of_backend);
+TYPED_TEST_SUITE(ShmctlLocks, both_extremes, name_of_backend);
 
 TYPED_TEST(ShmctlLocks, AreHeldByNobody) {
   this->write("it", 1);
