@@ -68,8 +68,7 @@ std::string command_for(const std::string& command, const domain_look& in,
   } else if (name != "default") {
     text += " --domain=" + shell_word(name);
   }
-  const bool is_ambiguous = !name.empty() && find_domains({.name = name}).size() > 1;
-  if (is_ambiguous) text += " --backend=" + in.backend();
+  if (in.place().is_ambiguous) text += " --backend=" + in.backend();
   if (!variable.empty()) text += (variable[0] == '-' ? " -- " : " ") + shell_word(variable);
   return text;
 }

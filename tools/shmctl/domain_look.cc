@@ -36,6 +36,9 @@ class finder {
     std::ranges::sort(found_, {}, [](const domain_place& each) {
       return std::tuple(each.user, each.name.empty(), each.name, each.where);
     });
+    std::map<std::string, std::size_t> count;
+    for (const auto& each : found_) ++count[each.name];
+    for (auto& each : found_) each.is_ambiguous = !each.name.empty() && count[each.name] > 1;
     return std::move(found_);
   }
 
@@ -48,14 +51,14 @@ class finder {
   void add_posix() {
     for (const auto& object : posix_segment::names(prefix)) {
       const auto space = std::string_view(object).substr(prefix.size());
+      if (!domain_of(space, geteuid())) continue;
       const auto seen = glimpse::of_object(object);
       const auto parsed = domain_of(space, seen ? seen->owner() : geteuid());
-      if (!parsed) continue;
       names_.insert(parsed->second);
       if (!is_wanted(parsed->first, parsed->second)) continue;
       // What is not to be read may be a domain; what is read and is none is none.
       if (seen ? !is_store(*seen) : seen.error().code != errc::denied) continue;
-      found_.push_back({medium::posix, parsed->first, parsed->second, {space, 0}, {}});
+      found_.push_back({medium::posix, parsed->first, parsed->second, {space, 0}});
     }
   }
 
@@ -89,7 +92,7 @@ class finder {
       const auto parsed = domain_of(space, status.user);
       if (!parsed || sysv_segment::system_key(key) != status.key) continue;
       if (!is_wanted(parsed->first, parsed->second)) return;
-      found_.push_back({medium::sysv, parsed->first, parsed->second, key, {}});
+      found_.push_back({medium::sysv, parsed->first, parsed->second, key});
       return;
     }
     if (lock == nullptr && store != nullptr && !which_.name && is_registry(*store)) {

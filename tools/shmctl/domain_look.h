@@ -34,6 +34,8 @@ struct domain_place {
   std::string name{};
   segment_key key{};        // of the registry
   std::optional<int> id{};  // of a registry whose name is not known
+  // Another has this name, too, among those that were looked for: a backend tells which.
+  bool is_ambiguous = false;
 
   // "default"; "of unknown name, segment 123".
   [[nodiscard]] std::string title() const;

@@ -192,10 +192,9 @@ class searcher {
       return true;
     });
     if (domain_) return;
-    const auto locked = flocked();
     for (const auto& [run, its] : runs) {
       const auto alive = glimpse::of_object(run + ".alive");
-      if (alive && locked.contains(alive->identity())) {
+      if (alive && flocked_.contains(alive->identity())) {
         for (const auto& object : its) know_cell(object);
         continue;
       }
@@ -214,7 +213,7 @@ class searcher {
     if (!seen || seen->owner() != geteuid()) return;
     // Somebody uses it who knows what it is.
     if (key && posix_segment::is_attached(*key).value_or(true)) return;
-    if (flocked().contains(seen->identity())) return;
+    if (flocked_.contains(seen->identity())) return;
     add("stray", object,
         fmt::format("no registry names this {}, and nobody has it open", kind_of(*seen)),
         "rm /dev/shm/" + object);
@@ -286,6 +285,7 @@ class searcher {
   std::set<std::string> known_objects_;  // names in /dev/shm
   std::set<key_t> known_keys_;           // of System V segments
   std::set<int> known_ids_;
+  std::set<std::uint64_t> flocked_ = flocked();
   std::set<key_t> known_semaphores_;
   std::set<std::string> doubtful_spaces_;
   bool are_keys_known_ = true;
