@@ -20,7 +20,7 @@ namespace shmark::support {
 
 class watchdog {
  public:
-  static constexpr std::chrono::seconds usual_time{60};
+  static constexpr std::chrono::seconds usual_time{300};
 
   explicit watchdog(std::string_view what, std::chrono::milliseconds longest = usual_time);
   ~watchdog();
