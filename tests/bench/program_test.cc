@@ -216,20 +216,21 @@ TEST(BenchProgram, LeavesNothingWhenItEnds) {
 }
 
 TEST(BenchProgram, RemovesWhatABenchmarkMadeBeforeTheNextOneBegins) {
-  const folder at;
-  program bench(at, path,
-                {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
-                 "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
-  std::size_t most = 0;
   std::set<int> keys;
-  while (process_state(bench.process().pid()) != 'Z') {
-    const auto now = bench.look();
-    most = std::max(most, now.objects.size());
-    if (has_semaphores(now)) keys.insert(now.semaphore_key);
+  while (keys.size() < 2) {  // a look may take longer than a benchmark
+    const folder at;
+    program bench(at, path,
+                  {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
+                   "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
+    std::size_t most = 0;
+    while (process_state(bench.process().pid()) != 'Z') {
+      const auto now = bench.look();
+      most = std::max(most, now.objects.size());
+      if (has_semaphores(now)) keys.insert(now.semaphore_key);
+    }
+    EXPECT_EQ(bench.finish().how, exited(0));
+    ASSERT_LE(most, 1u);
   }
-  EXPECT_EQ(bench.finish().how, exited(0));
-  EXPECT_EQ(most, 1u);
-  EXPECT_GT(keys.size(), 1u) << "looked too seldom";
 }
 
 // Other tests run at the same time, and may sweep before this one does: then another try.
@@ -286,13 +287,13 @@ TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
   EXPECT_GT(results.entries[1 - failed].real_time, 0);
 }
 
-// A benchmark of three repetitions, one of which lost a worker: the first or the second.
-result::run with_a_death_in_repetition(int which, const folder& at) {
+// A benchmark of three repetitions, one of which lost a worker: the first, or a later one.
+result::run with_a_death_in_repetition(bool is_first, const folder& at) {
   program bench(at, path,
                 {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2",
                  "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json"});
   auto seen = bench.await([](const traces& now) { return now.workers.size() == 2; });
-  if (which == 1) {
+  if (!is_first) {
     seen = bench.await([before = seen.workers](const traces& now) {
       return now.workers.size() == 2 &&
              std::ranges::find_first_of(now.workers, before) == now.workers.end();
@@ -307,21 +308,24 @@ result::run with_a_death_in_repetition(int which, const folder& at) {
 
 TEST(BenchProgram, GivesEachRepetitionItsOwnMeasurementsWhenOneFailed) {
   const folder at;
-  const auto results = with_a_death_in_repetition(1, at);
+  const auto results = with_a_death_in_repetition(false, at);
   ASSERT_GT(results.entries.size(), 3u) << "no aggregates";
-  EXPECT_TRUE(results.entries[1].error_message);
-  EXPECT_FALSE(results.entries[1].durations);
-  for (const auto& entry : {results.entries[0], results.entries[2]}) {
-    EXPECT_FALSE(entry.error_message);
-    EXPECT_TRUE(entry.durations && !entry.durations->buckets.empty());
-    EXPECT_EQ(entry.worker_ops_per_s.size(), 2u);
+  // The second, unless the machine is very slow.
+  const std::size_t failed = results.entries[1].error_message ? 1 : 2;
+  for (std::size_t index = 0; index < 3; ++index) {
+    const auto& entry = results.entries[index];
+    EXPECT_EQ(entry.error_message.has_value(), index == failed) << index;
+    EXPECT_EQ(entry.durations && !entry.durations->buckets.empty(), index != failed) << index;
+    if (index != failed) {
+      EXPECT_EQ(entry.worker_ops_per_s.size(), 2u) << index;
+    }
   }
 }
 
 // A regression: Google Benchmark crashed, and with it went all that had been measured.
 TEST(BenchProgram, LeavesOutABenchmarkWhoseFirstRepetitionFailed) {
   const folder at;
-  const auto results = with_a_death_in_repetition(0, at);
+  const auto results = with_a_death_in_repetition(true, at);
   ASSERT_EQ(results.entries.size(), 3u);
   EXPECT_THAT(results.entries[0].error_message.value_or(""), HasSubstr("was killed by signal 9"));
   for (const auto& entry : {results.entries[1], results.entries[2]}) {
