@@ -522,4 +522,10 @@ std::expected<void, error> registry<Backend>::empty(std::uint64_t number, deadli
   return {};
 }
 
+// Compiled once, in backends.cc.
+extern template class registry<default_backend>;
+extern template class registry<posix_semaphore_backend>;
+extern template class registry<sysv_backend>;
+extern template class registry<sysv_semaphore_backend>;
+
 }  // namespace shmark::detail

@@ -20,6 +20,7 @@
 
 #include "lib/shm/domain.h"
 #include "lib/store/layout.h"
+#include "tests/lib/shm/backends.h"
 #include "tests/support/program.h"
 #include "tests/support/unique_space.h"
 
@@ -39,17 +40,6 @@ template <class Backend>
   const std::string segment(Backend::segment::kind);
   return Backend::lock::name == robust_rw::name ? segment : segment + "_semaphore";
 }
-
-using all_backends = ::testing::Types<default_backend, posix_semaphore_backend, sysv_backend,
-                                      sysv_semaphore_backend>;
-// Which have nothing in common, where all would say the same.
-using both_extremes = ::testing::Types<default_backend, sysv_semaphore_backend>;
-struct name_of_backend {
-  template <class Backend>
-  static std::string GetName(int) {
-    return backend_name<Backend>();
-  }
-};
 
 template <class T>
 T expect(std::expected<T, error> got) {
