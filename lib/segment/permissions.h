@@ -22,9 +22,16 @@ inline constexpr mode_t others_write = S_IWGRP | S_IWOTH;
 [[nodiscard]] std::expected<void, error> check_mode(mode_t mode, owners whose,
                                                     const segment_key& key) noexcept;
 
+// Whether this user may make one of these owners'. Errors: denied.
+[[nodiscard]] std::expected<void, error> check_maker(owners whose, const segment_key& key) noexcept;
 // Whether one that is there may be used. Errors: denied.
 [[nodiscard]] std::expected<void, error> check_owner(uid_t owner, mode_t mode, owners whose,
                                                      const segment_key& key) noexcept;
+
+// The permissions alone, without what marks a segment as being made.
+[[nodiscard]] constexpr mode_t permissions_of(mode_t mode) noexcept {
+  return mode & (S_IRWXU | S_IRWXG | S_IRWXO) & ~being_made;
+}
 
 // "it belongs to user 1000 (mode 0600)".
 [[nodiscard]] because it_belongs_to(uid_t owner, mode_t mode) noexcept;

@@ -85,10 +85,11 @@ std::expected<void, error> name_object(int object, const segment_key& key) {
 // name: another user who came first could not finish it.
 std::expected<descriptor, error> make_object(const segment_key& key, mode_t mode, owners whose) {
   if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
+  SHMARK_RETURN_IF_ERROR(detail::check_maker(whose, key));
   descriptor made(open(directory.data(), O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
   if (!made) return system_failure(errno, "create segment", key.text());
   // Again: open(2) has heeded the umask.
-  if (whose == owners::any && fchmod(made.number(), mode) != 0) {
+  if (whose.are_sharing() && fchmod(made.number(), mode) != 0) {
     return system_failure(errno, "create segment", key.text());
   }
   SHMARK_RETURN_IF_ERROR(mark_attached(made.number(), key));
@@ -161,7 +162,8 @@ std::expected<posix_segment, error> posix_segment::map(int object, const segment
   const auto size = static_cast<std::size_t>(status.st_size);
   void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
   if (address == MAP_FAILED) return system_failure(errno, "map segment", key.text());
-  return posix_segment(mapping(address, size, unmap_pages), key, status.st_ino);
+  return posix_segment(mapping(address, size, unmap_pages), key, status.st_ino,
+                       {status.st_uid, detail::permissions_of(status.st_mode)});
 }
 
 std::expected<posix_segment, error> posix_segment::create(const segment_key& key, std::size_t size,
@@ -195,6 +197,7 @@ std::expected<posix_segment, error> posix_segment::open_or_create_growing(
     const segment_key& key, std::size_t size, std::size_t reserved, mode_t mode,
     const segment_initializer& init, owners whose) {
   SHMARK_RETURN_IF_ERROR(detail::check_mode(mode, whose, key));
+  if (!detail::check_maker(whose, key)) return attach(key, whose);
   for (;;) {
     SHMARK_ASSIGN_OR_RETURN(const auto object, open_or_make_object(key, mode, whose));
     // Before waiting for a stranger.

@@ -67,10 +67,11 @@ class posix_segment {
   [[nodiscard]] static std::vector<std::string> names(std::string_view prefix);
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
+  [[nodiscard]] segment_access access() const noexcept { return access_; }
 
  private:
-  posix_segment(mapping mapped, const segment_key& key, ino_t inode) noexcept
-      : mapped_(std::move(mapped)), key_(key), inode_(inode) {}
+  posix_segment(mapping mapped, const segment_key& key, ino_t inode, segment_access by) noexcept
+      : mapped_(std::move(mapped)), key_(key), inode_(inode), access_(by) {}
   static std::expected<posix_segment, error> map(int object, const segment_key& key, owners whose);
   static std::expected<posix_segment, error> fill(int object, const segment_key& key,
                                                   std::size_t size, std::size_t reserved,
@@ -82,6 +83,7 @@ class posix_segment {
   mapping mapped_;
   segment_key key_;
   ino_t inode_;  // tells it from a later object of the same name
+  segment_access access_;
 };
 static_assert(named_segment<posix_segment>);
 

@@ -52,13 +52,41 @@ struct segment_key {
 };
 
 // Whose segments a process uses. Left out in what follows, it is `own`.
-enum class owners : std::uint8_t {
+class owners {
+ public:
   // Its own user's, and of these only what no other user can write.
-  own,
+  static const owners own;
   // Anybody's that the system lets it read and write. For those who trust everybody who can: he may
   // put anything into the bytes at any time, cut a POSIX object short under those who have it
   // mapped (SIGBUS), and have others wait for first contents that he never makes.
-  any,
+  static const owners any;
+  // One user's, be it the caller's own, whoever else can write them by his leave: for those who
+  // trust him and all whom the mode lets write. What a third puts in its place is refused. Only he
+  // makes them; for others, open_or_create is attach.
+  [[nodiscard]] static constexpr owners of(uid_t user) noexcept { return {kind::one, user}; }
+
+  bool operator==(const owners&) const noexcept = default;
+  // Whether they may be such as other users than the caller can write.
+  [[nodiscard]] constexpr bool are_sharing() const noexcept { return kind_ != kind::own; }
+  // Whether this user's are meant, of whom the caller is `self`.
+  [[nodiscard]] constexpr bool include(uid_t user, uid_t self) const noexcept {
+    return kind_ == kind::any || user == (kind_ == kind::one ? user_ : self);
+  }
+
+ private:
+  enum class kind : std::uint8_t { own, one, any };
+  constexpr owners(kind which, uid_t user) noexcept : kind_(which), user_(user) {}
+
+  kind kind_;
+  uid_t user_;  // of kind::one
+};
+inline constexpr owners owners::own{kind::own, 0};
+inline constexpr owners owners::any{kind::any, 0};
+
+// Whose a segment was when it was mapped, and who may use it.
+struct segment_access {
+  uid_t owner;
+  mode_t mode;
 };
 
 // What a kind of segment can do.
@@ -78,36 +106,45 @@ concept segment = std::movable<S> && requires(const S& s) {
 };
 
 template <class S>
-concept named_segment =
-    segment<S> && S::can.named &&
-    requires(const segment_key& key, std::size_t size, mode_t mode, segment_initializer init) {
-      // Makes a segment of `size` bytes (at least 1), zero-filled, with the permissions `mode`.
-      // Without owners::any, a mode that lets others write is refused (invalid), and the umask
-      // takes more away from a POSIX object; with it, the mode is what was asked for. Errors:
-      // exists, no_space, denied, invalid. A POSIX object's memory is reserved now: running out is
-      // an error here and never a SIGBUS later. For a System V segment the kernel sets no pages
-      // aside: when memory is short, whoever touches one first may be killed.
-      { S::create(key, size, mode, owners::any) } -> std::same_as<std::expected<S, error>>;
-      // Attaches one that is there. Without owners::any, refuses (denied) what belongs to another
-      // user or can be written by one. Errors: not_found, denied.
-      { S::attach(key, owners::any) } -> std::same_as<std::expected<S, error>>;
-      // Attaches it, or makes it and fills it by `init`. However many start at once, exactly one
-      // makes it, nobody sees it before `init` has returned, and a maker that dies midway or fails
-      // is cleared away by the next; one of another user by him or root only (the rest: denied).
-      // Errors: those of both, and of `init`.
-      {
-        S::open_or_create(key, size, mode, init, owners::any)
-      } -> std::same_as<std::expected<S, error>>;
-      // Takes the name away from whatever has it by now. Whoever may write to it, only its owner
-      // and root may do that. Errors: not_found, denied.
-      { S::remove(key) } -> std::same_as<std::expected<void, error>>;
-      // Whether any process has what is there by that name mapped now, this process and children
-      // forked with the mapping included: as the kernel counts, which nobody needs to be told about
-      // the dead. Maps nothing, waits for nobody, and needs the permission to read only. A System V
-      // segment is there for an instant before its maker has it mapped, and so is any segment that
-      // somebody is about to attach: whoever removes what nobody has mapped excludes both by other
-      // means (a lock). Errors: not_found, denied.
-      { S::is_attached(key) } -> std::same_as<std::expected<bool, error>>;
-    };
+concept named_segment = segment<S> && S::can.named &&
+                        requires(const S& s, const segment_key& key, std::size_t size, mode_t mode,
+                                 segment_initializer init) {
+                          // Makes a segment of `size` bytes (at least 1), zero-filled, with the
+                          // permissions `mode`. Of owners::own, a mode that lets others write is
+                          // refused (invalid), and the umask takes more away from a POSIX object;
+                          // of others, the mode is what was asked for. Errors: exists, no_space,
+                          // denied, invalid. A POSIX object's memory is reserved now: running out
+                          // is an error here and never a SIGBUS later. For a System V segment the
+                          // kernel sets no pages aside: when memory is short, whoever touches one
+                          // first may be killed.
+                          {
+                            S::create(key, size, mode, owners::any)
+                          } -> std::same_as<std::expected<S, error>>;
+                          // Attaches one that is there. Refuses (denied) what belongs to users who
+                          // are not meant and, of owners::own, what others can write. Errors:
+                          // not_found, denied.
+                          { S::attach(key, owners::any) } -> std::same_as<std::expected<S, error>>;
+                          // Attaches it, or makes it and fills it by `init`. However many start at
+                          // once, exactly one makes it, nobody sees it before `init` has returned,
+                          // and a maker that dies midway or fails is cleared away by the next; one
+                          // of another user by him or root only (the rest: denied). Errors: those
+                          // of both, and of `init`.
+                          {
+                            S::open_or_create(key, size, mode, init, owners::any)
+                          } -> std::same_as<std::expected<S, error>>;
+                          // Takes the name away from whatever has it by now. Whoever may write to
+                          // it, only its owner and root may do that. Errors: not_found, denied.
+                          { S::remove(key) } -> std::same_as<std::expected<void, error>>;
+                          // Whether any process has what is there by that name mapped now, this
+                          // process and children forked with the mapping included: as the kernel
+                          // counts, which nobody needs to be told about the dead. Maps nothing,
+                          // waits for nobody, and needs the permission to read only. A System V
+                          // segment is there for an instant before its maker has it mapped, and so
+                          // is any segment that somebody is about to attach: whoever removes what
+                          // nobody has mapped excludes both by other means (a lock). Errors:
+                          // not_found, denied.
+                          { S::is_attached(key) } -> std::same_as<std::expected<bool, error>>;
+                          { s.access() } -> std::same_as<segment_access>;
+                        };
 
 }  // namespace shmark

@@ -112,13 +112,15 @@ std::expected<sysv_segment, error> sysv_segment::map(int id, const segment_key& 
   void* address = shmat(id, nullptr, 0);
   if (address == reinterpret_cast<void*>(-1)) return id_failure(errno, "attach segment", key);
   const auto detach = [](void* mapped, std::size_t) noexcept { shmdt(mapped); };
-  return sysv_segment(mapping(address, status.shm_segsz, detach), key, id);
+  return sysv_segment(mapping(address, status.shm_segsz, detach), key, id,
+                      {status.shm_perm.uid, detail::permissions_of(status.shm_perm.mode)});
 }
 
 std::expected<sysv_segment, error> sysv_segment::create(const segment_key& key, std::size_t size,
                                                         mode_t mode, owners whose) {
   SHMARK_RETURN_IF_ERROR(detail::check_mode(mode, whose, key));
   if (!key.valid()) return failure(errc::invalid, "create segment", key.space);
+  SHMARK_RETURN_IF_ERROR(detail::check_maker(whose, key));
   const int id = shmget(system_key(key), size, IPC_CREAT | IPC_EXCL | static_cast<int>(mode));
   if (id < 0) return system_failure(errno, "create segment", key.text());
   auto made = map(id, key, whose);
@@ -140,6 +142,7 @@ std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_ke
                                                                 std::size_t size, mode_t mode,
                                                                 const segment_initializer& init,
                                                                 owners whose) {
+  if (!detail::check_maker(whose, key)) return attach(key, whose);
   constexpr auto patience = std::chrono::seconds(10);
   const auto give_up = deadline::after(patience);
   for (;;) {

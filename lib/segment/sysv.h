@@ -46,10 +46,11 @@ class sysv_segment {
   [[nodiscard]] static key_t system_key(const segment_key& key) noexcept;
 
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return mapped_.bytes(); }
+  [[nodiscard]] segment_access access() const noexcept { return access_; }
 
  private:
-  sysv_segment(mapping mapped, const segment_key& key, int id) noexcept
-      : mapped_(std::move(mapped)), key_(key), id_(id) {}
+  sysv_segment(mapping mapped, const segment_key& key, int id, segment_access by) noexcept
+      : mapped_(std::move(mapped)), key_(key), id_(id), access_(by) {}
   static std::expected<sysv_segment, error> map(int id, const segment_key& key, owners whose);
   static std::expected<sysv_segment, error> fill(sysv_segment made, mode_t mode,
                                                  const segment_initializer& init);
@@ -57,6 +58,7 @@ class sysv_segment {
   mapping mapped_;
   segment_key key_;
   int id_;  // the system's; tells it from a later segment of the same key
+  segment_access access_;
 };
 static_assert(named_segment<sysv_segment>);
 

@@ -275,6 +275,46 @@ TYPED_TEST(SegmentOfTwoUsers, TellsWhoMayReadItWhetherItIsAttached) {
   }
 }
 
+TYPED_TEST(SegmentOfTwoUsers, OfOneUserIsUsedByOthersIfItsModeAllowsIt) {
+  const owners whose = owners::of(geteuid());
+  const auto made = TypeParam::create(this->key_, 4096, everybody, whose);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(made->access().owner, geteuid());
+  EXPECT_EQ(made->access().mode, everybody);
+  EXPECT_EQ(outcome(TypeParam::attach(this->key_, whose)), "ok");
+  this->as_another([&] {
+    const auto attached = TypeParam::attach(this->key_, whose);
+    ASSERT_TRUE(attached) << attached.error().message();
+    EXPECT_EQ(attached->access().owner, made->access().owner);
+    EXPECT_EQ(attached->access().mode, everybody);
+    EXPECT_EQ(outcome(TypeParam::open_or_create(this->key_, 4096, everybody, fill_nothing, whose)),
+              "ok");
+  });
+}
+
+TYPED_TEST(SegmentOfTwoUsers, OfOneUserIsRefusedIfAThirdHasPutItThere) {
+  this->as_another([&] {
+    EXPECT_EQ(outcome(TypeParam::create(this->key_, 4096, everybody, owners::any)), "ok");
+  });
+  const auto attached = TypeParam::attach(this->key_, owners::of(geteuid()));
+  EXPECT_EQ(outcome(attached), "denied");
+  EXPECT_THAT(message_of(attached), HasSubstr("it belongs to user 65534 (mode 0666)"));
+  EXPECT_EQ(outcome(TypeParam::open_or_create(this->key_, 4096, everybody, fill_nothing,
+                                              owners::of(geteuid()))),
+            "denied");
+  EXPECT_EQ(outcome(TypeParam::attach(this->key_, owners::of(another_user))), "ok");
+}
+
+TYPED_TEST(SegmentOfTwoUsers, OfOneUserIsMadeByHimOnly) {
+  const owners whose = owners::of(geteuid());
+  this->as_another([&] {
+    EXPECT_EQ(outcome(TypeParam::create(this->key_, 4096, everybody, whose)), "denied");
+    EXPECT_EQ(outcome(TypeParam::open_or_create(this->key_, 4096, everybody, fill_nothing, whose)),
+              "not_found");
+  });
+  EXPECT_EQ(outcome(TypeParam::remove(this->key_)), "not_found");
+}
+
 // One user's maker must not find what the other's is making closed to him.
 TYPED_TEST(SegmentOfTwoUsers, IsMadeOnceWhoeverBegins) {
   constexpr std::uint32_t processes = 4;

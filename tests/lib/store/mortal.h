@@ -170,6 +170,7 @@ class mortal_segment {
     return done;
   }
   [[nodiscard]] std::span<std::byte> bytes() const noexcept { return real_.bytes(); }
+  [[nodiscard]] segment_access access() const noexcept { return real_.access(); }
 
   mortal_segment(mortal_segment&&) noexcept = default;
   mortal_segment& operator=(mortal_segment&&) noexcept = default;
