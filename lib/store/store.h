@@ -69,6 +69,9 @@
 // lock is crash_safe. The memory is the machine's: a power failure empties it.
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -96,16 +99,44 @@
 
 namespace shmark {
 
-// Segments are for their owner's processes only; see "Trust" in DESIGN.md.
+// Segments are for their owner's processes only, unless he says otherwise; see "Trust" in
+// DESIGN.md.
 constexpr mode_t private_mode = 0600;
+// What a store's mode may be. Who reads takes the lock, and that is writing: nobody can be allowed
+// the one without the other.
+[[nodiscard]] constexpr bool is_store_mode(mode_t mode) noexcept {
+  return mode == private_mode || mode == 0660 || mode == 0666;
+}
+
+// Where a store is, and whose it has to be for whoever opens it. One that other users can write is
+// refused (denied) unless that is asked for, by owners::of(its owner): he, and all whom its mode
+// lets write, are then trusted. If its lock cannot be shared between users (lock.h), this user's is
+// all that can be asked for (invalid).
+struct store_key : segment_key {
+  store_key(const segment_key& key, owners its = owners::own) noexcept  // NOLINT: converts
+      : segment_key(key), whose(its) {}
+  store_key(short_text its_space, std::uint64_t its_number, owners its = owners::own) noexcept
+      : segment_key{its_space, its_number}, whose(its) {}
+  // Another one of this space and owner.
+  [[nodiscard]] store_key sibling(std::uint64_t its_number) const noexcept {
+    return {space, its_number, whose};
+  }
+
+  owners whose;
+};
 
 // How long to wait for whoever holds what is being removed.
 constexpr auto removal_patience = std::chrono::seconds(10);
 
 struct store_options {
   std::size_t capacity = 4096;  // bytes of each side before it gets a data segment; 256 to 2^60
-  // Bytes that a value, its references included, may have; 0: as many as there is room for.
+  // Bytes that a value, its references included, may have; 0: as many as there is room for. What
+  // users share does not grow, for one could not remove what another made for it: its limit is the
+  // capacity, or less.
   std::uint64_t limit = 0;
+  // Who may read and write: its owner, 0660 his group, too, or 0666 all users. Whoever makes it by
+  // another mode than 0600 trusts them, and needs a lock that can be shared between users.
+  mode_t mode = private_mode;
   bool has_checksum = true;  // verify contents before decoding; costs time for each byte
   // What company() says of a store in the same space that outlives this one: their locks then share
   // what they keep about threads. 0: it keeps its own.
@@ -150,29 +181,30 @@ class store {
   class transaction;
   class pin;
 
-  // Makes a store under `key` (number not 0). Errors: exists, no_space, denied, invalid.
-  [[nodiscard]] static std::expected<store, error> create(const segment_key& key,
+  // Makes a store under `key` (number not 0), to be this user's. Errors: exists, no_space, denied,
+  // invalid.
+  [[nodiscard]] static std::expected<store, error> create(const store_key& key,
                                                           const store_options& options);
-  // Opens the one that is there. Errors: not_found, denied, corrupt, mismatch.
-  [[nodiscard]] static std::expected<store, error> attach(const segment_key& key);
+  // Opens the one that is there. Errors: not_found, denied, invalid, corrupt, mismatch.
+  [[nodiscard]] static std::expected<store, error> attach(const store_key& key);
   // Opens it or makes it; however many start at once, it is made once. One whose removal was cut
   // short is removed first. Errors: those of create() and attach(); timed_out, if somebody goes on
   // holding what is being removed.
-  [[nodiscard]] static std::expected<store, error> open_or_create(const segment_key& key,
+  [[nodiscard]] static std::expected<store, error> open_or_create(const store_key& key,
                                                                   const store_options& options);
   // Removes it with all that it consists of; whoever has it open gets not_found from then on. Waits
-  // for its holder. May be cut short and done again. Errors: not_found, timed_out, denied,
-  // would_deadlock.
-  [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until);
+  // for its holder. May be cut short and done again. Errors: not_found, timed_out, would_deadlock;
+  // denied, if this user is neither its owner nor root: the system lets no other remove a segment.
+  [[nodiscard]] static std::expected<void, error> remove(const store_key& key, deadline until);
 
   // The same, if `decide` says so, which is called with the lock held and a candidate, and returns
   // std::expected<bool, error>. Errors: as above, and those of `decide`.
   template <class Decision>
-  [[nodiscard]] static std::expected<void, error> remove(const segment_key& key, deadline until,
+  [[nodiscard]] static std::expected<void, error> remove(const store_key& key, deadline until,
                                                          const Decision& decide);
 
   // Removes what a create() that died midway has left, if anything. Requires: nobody has it open.
-  static void remove_unfinished(const segment_key& key);
+  static void remove_unfinished(const store_key& key);
 
   // Another handle to the same store, for another thread or a forked child.
   [[nodiscard]] std::expected<store, error> copy() const { return handle_to(attachment_); }
@@ -190,14 +222,16 @@ class store {
   }
   // Whether it has been removed, or is being.
   [[nodiscard]] bool is_gone() const noexcept { return is_removed(*attachment_); }
-  [[nodiscard]] const segment_key& key() const noexcept { return attachment_->key; }
+  [[nodiscard]] const store_key& key() const noexcept { return attachment_->key; }
+  // Whose it is, and for whom.
+  [[nodiscard]] segment_access access() const noexcept { return attachment_->segment.access(); }
 
   // Counts; who counts decides when. The second, by key for one that is not open here, says how
   // many are left. Errors: not_found, denied, corrupt, mismatch.
   void add_referrer() noexcept { block_->referrers.fetch_add(1, std::memory_order_acq_rel); }
-  [[nodiscard]] static std::expected<std::uint64_t, error> drop_referrer(const segment_key& key);
+  [[nodiscard]] static std::expected<std::uint64_t, error> drop_referrer(const store_key& key);
   // Sets right what they have got wrong who died.
-  [[nodiscard]] static std::expected<void, error> set_links(const segment_key& key,
+  [[nodiscard]] static std::expected<void, error> set_links(const store_key& key,
                                                             std::uint64_t referrers,
                                                             bool is_unnamed);
   // How it is linked to others.
@@ -208,11 +242,11 @@ class store {
   };
   // Takes no lock: nobody may publish references, or a value without them in the place of one with
   // them, meanwhile. Errors: as drop_referrer().
-  [[nodiscard]] static std::expected<links, error> links_of(const segment_key& key);
+  [[nodiscard]] static std::expected<links, error> links_of(const store_key& key);
   // The same, and from now on was_opened() tells whether anybody has opened it since. It is told as
   // soon as the handle is there; the store is mapped before.
-  [[nodiscard]] static std::expected<links, error> watch(const segment_key& key);
-  [[nodiscard]] static std::expected<bool, error> was_opened(const segment_key& key);
+  [[nodiscard]] static std::expected<links, error> watch(const store_key& key);
+  [[nodiscard]] static std::expected<bool, error> was_opened(const store_key& key);
 
   // The current value, under the shared lock. Errors: those of the lock; not_found, if the store
   // has been removed; corrupt, if it is damaged or its data segment has gone; no_space.
@@ -282,15 +316,17 @@ class store {
   }
   // What the handles of one process share.
   struct attachment {
-    attachment(segment_key its_key, Segment its_segment, const detail::examined& found)
+    attachment(store_key its_key, Segment its_segment, const detail::examined& found)
         : key(its_key),
           segment(std::move(its_segment)),
           block(found.block),
           capacity(found.capacity),
-          limit(found.limit),
+          // Only its owner's data segments can be opened and removed by all who may write it.
+          limit(is_owners() ? found.limit : std::min(found.limit, found.capacity)),
           has_checksum(found.has_checksum),
           has_advisory(found.has_advisory) {}
-    segment_key key;
+    [[nodiscard]] bool is_owners() const noexcept { return segment.access().owner == geteuid(); }
+    store_key key;
     Segment segment;
     control* block;
     std::size_t capacity;  // as examined: what lies in the block may be damaged later
@@ -322,14 +358,18 @@ class store {
   // Errors: invalid.
   static std::expected<void, error> check(const segment_key& key,
                                           const store_options& options) noexcept;
+  // The key by which this user gets at it, whose lock may not be for others. Errors: invalid.
+  static std::expected<store_key, error> admit(const store_key& key) noexcept;
+  // Whether this user may remove it. Errors: denied.
+  static std::expected<void, error> check_remover(const attachment& shared) noexcept;
   // Makes the first contents of a control segment.
   static std::expected<void, error> initialize(const segment_key& key, const store_options& options,
                                                std::span<std::byte> fresh);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   // For what takes a key, and no handle that could be had open. Errors: as drop_referrer().
-  static std::expected<std::shared_ptr<attachment>, error> visit(const segment_key& key);
+  static std::expected<std::shared_ptr<attachment>, error> visit(const store_key& key);
   static std::expected<links, error> links_of(attachment& shared);
-  static std::expected<std::shared_ptr<attachment>, error> open(const segment_key& key,
+  static std::expected<std::shared_ptr<attachment>, error> open(const store_key& key,
                                                                 Segment segment);
 
   // (7), all of it; its first part, which requires exclusive; and the rest.
@@ -366,7 +406,7 @@ class store {
   // Makes `word` what follows it, if it is still the word of a store in this joint commit.
   static void advance(control& block, std::uint64_t word, std::uint64_t id) noexcept;
   // The store, mapped; nothing if it is not there, or is none.
-  static std::expected<std::shared_ptr<attachment>, error> find_partner(const segment_key& key);
+  static std::expected<std::shared_ptr<attachment>, error> find_partner(const store_key& key);
   // Where to write the next value. Requires: exclusive.
   place spare_of(std::uint64_t word);
   // Removes a side's data segment, if it has one. Requires: exclusive, and that the side is spare

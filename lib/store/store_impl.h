@@ -1,7 +1,19 @@
 // How store.h does it. Included by it alone.
 #pragma once
 
+#include <cstdio>
+
 namespace shmark {
+
+namespace detail {
+
+// Whoever makes what others can write trusts them.
+[[nodiscard]] inline store_key made_by(const store_key& key, mode_t mode) noexcept {
+  if (mode == private_mode || key.whose.are_sharing()) return key;
+  return {key, owners::of(geteuid())};
+}
+
+}  // namespace detail
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& key,
@@ -9,56 +21,97 @@ std::expected<void, error> store<Segment, Lock>::initialize(const segment_key& k
                                                             std::span<std::byte> fresh) {
   auto* block = new (fresh.data()) control{};
   auto* state = new (block->lock_area.data()) typename Lock::state{};
-  SHMARK_RETURN_IF_ERROR(Lock::create(*state, {key.space, options.company}));
+  SHMARK_RETURN_IF_ERROR(Lock::create(*state, {key.space, options.company, options.mode}));
   if (options.has_advisory_lock) {
     auto* advisory = new (block + 1) typename Lock::state{};
     // Before the lock is made: for whoever removes what we leave if we die.
     block->has_advisory = 1;
     std::atomic_signal_fence(std::memory_order_release);
     // In no company: a thread can hold only so many of one roster shared.
-    if (auto made = Lock::create(*advisory, {key.space, 0}); !made) {
+    if (auto made = Lock::create(*advisory, {key.space, 0, options.mode}); !made) {
       Lock::destroy(*state);
       return made;
     }
   }
-  detail::stamp(*block, {.lock_name = Lock::name,
-                         .lock_size = sizeof *state,
-                         .segment_size = segment_size(options),
-                         .capacity = options.capacity,
-                         .has_checksum = options.has_checksum,
-                         .limit = options.limit,
-                         .has_advisory = options.has_advisory_lock,
-                         .tag = options.tag,
-                         .is_unnamed = options.is_unnamed});
+  detail::stamp(*block,
+                {.lock_name = Lock::name,
+                 .lock_size = sizeof *state,
+                 .segment_size = segment_size(options),
+                 .capacity = options.capacity,
+                 .has_checksum = options.has_checksum,
+                 .limit = options.mode == private_mode || options.limit != 0 ? options.limit
+                                                                             : options.capacity,
+                 .has_advisory = options.has_advisory_lock,
+                 .tag = options.tag,
+                 .is_unnamed = options.is_unnamed});
   return {};
 }
 
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::check(const segment_key& key,
                                                        const store_options& options) noexcept {
-  if (detail::is_capacity(options.capacity)) return {};
-  return failure(errc::invalid, "create store", key.text(),
-                 because{"its capacity is not within 256 and 2^60 bytes"}, "choose another");
+  const auto refused = [&key](const char* why, const char* remedy) {
+    return failure(errc::invalid, "create store", key.text(), because{why}, remedy);
+  };
+  if (!detail::is_capacity(options.capacity)) {
+    return refused("its capacity is not within 256 and 2^60 bytes", "choose another");
+  }
+  if (!is_store_mode(options.mode)) {
+    char why[32];
+    std::snprintf(why, sizeof why, "its mode is %04o", options.mode);
+    return refused(why, "use 0600, 0660 or 0666: who reads takes a lock, which is writing");
+  }
+  if (options.mode == private_mode) return {};
+  if (!Lock::can.shared_between_users) {
+    return refused("its lock cannot be shared between users",
+                   "use a backend with semaphores, or mode 0600");
+  }
+  if (options.limit > options.capacity) {
+    return refused("its limit is beyond its capacity, and what users share does not grow",
+                   "make the capacity as large as the limit");
+  }
+  return {};
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::create(const segment_key& key, const store_options& options)
+auto store<Segment, Lock>::admit(const store_key& key) noexcept -> std::expected<store_key, error> {
+  if (!key.whose.are_sharing() || Lock::can.shared_between_users) return key;
+  if (key.whose == owners::of(geteuid())) return store_key(key);  // of what others cannot write
+  return failure(errc::invalid, "open store", key.text(),
+                 because{"its lock cannot be shared between users"},
+                 "use a backend with semaphores");
+}
+
+template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check_remover(const attachment& shared) noexcept {
+  const uid_t user = geteuid();
+  const auto [owner, mode] = shared.segment.access();
+  if (user == owner || user == 0) return {};
+  char why[64];
+  std::snprintf(why, sizeof why, "it belongs to user %u (mode %04o)", owner, mode);
+  return failure(errc::denied, "remove store", shared.key.text(), because{why},
+                 "have that user, or root, remove it");
+}
+
+template <named_segment Segment, lock Lock>
+auto store<Segment, Lock>::create(const store_key& key, const store_options& options)
     -> std::expected<store, error> {
   SHMARK_RETURN_IF_ERROR(check(key, options));
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::create(key, segment_size(options), private_mode));
+  const auto at = detail::made_by(key, options.mode);
+  SHMARK_ASSIGN_OR_RETURN(auto segment,
+                          Segment::create(at, segment_size(options), options.mode, at.whose));
   auto made = [&]() -> std::expected<store, error> {
-    SHMARK_RETURN_IF_ERROR(initialize(key, options, segment.bytes()));
-    SHMARK_ASSIGN_OR_RETURN(auto shared, open(key, std::move(segment)));
+    SHMARK_RETURN_IF_ERROR(initialize(at, options, segment.bytes()));
+    SHMARK_ASSIGN_OR_RETURN(auto shared, open(at, std::move(segment)));
     return handle_to(std::move(shared));
   }();
-  if (!made) remove_unfinished(key);  // with what its lock has taken from the system
+  if (!made) remove_unfinished(at);  // with what its lock has taken from the system
   return made;
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+auto store<Segment, Lock>::attach(const store_key& key) -> std::expected<store, error> {
+  SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   auto handle = handle_to(shared);
   auto& opened = shared->block->opened;
   if (opened.load() == 0) opened.store(1);
@@ -68,17 +121,18 @@ auto store<Segment, Lock>::attach(const segment_key& key) -> std::expected<store
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_options& options)
+auto store<Segment, Lock>::open_or_create(const store_key& key, const store_options& options)
     -> std::expected<store, error> {
   SHMARK_RETURN_IF_ERROR(check(key, options));
+  SHMARK_ASSIGN_OR_RETURN(const auto at, admit(detail::made_by(key, options.mode)));
   // Small enough for std::function to hold without memory of its own.
   const auto init = [&key, &options](std::span<std::byte> fresh) {
     return initialize(key, options, fresh);
   };
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(
-        auto segment, Segment::open_or_create(key, segment_size(options), private_mode, init));
-    SHMARK_ASSIGN_OR_RETURN(const auto shared, open(key, std::move(segment)));
+    SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::open_or_create(at, segment_size(options),
+                                                                  options.mode, init, at.whose));
+    SHMARK_ASSIGN_OR_RETURN(const auto shared, open(at, std::move(segment)));
     auto handle = handle_to(shared);
     if (handle || !is_removed(*shared)) return handle;
     SHMARK_RETURN_IF_ERROR(remove(*shared, deadline::after(removal_patience)));
@@ -86,7 +140,7 @@ auto store<Segment, Lock>::open_or_create(const segment_key& key, const store_op
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::open(const segment_key& key, Segment segment)
+auto store<Segment, Lock>::open(const store_key& key, Segment segment)
     -> std::expected<std::shared_ptr<attachment>, error> {
   SHMARK_ASSIGN_OR_RETURN(
       const auto found,
@@ -111,14 +165,14 @@ auto store<Segment, Lock>::handle_to(std::shared_ptr<attachment> shared)
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until) {
+std::expected<void, error> store<Segment, Lock>::remove(const store_key& key, deadline until) {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return remove(*shared, until);
 }
 
 template <named_segment Segment, lock Lock>
 template <class Decision>
-std::expected<void, error> store<Segment, Lock>::remove(const segment_key& key, deadline until,
+std::expected<void, error> store<Segment, Lock>::remove(const store_key& key, deadline until,
                                                         const Decision& decide) {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return remove(*shared, until, decide);
@@ -128,6 +182,8 @@ template <named_segment Segment, lock Lock>
 template <class Decision>
 std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, deadline until,
                                                         const Decision& decide) {
+  // Before anything is taken from it that only the rest of a removal makes good.
+  SHMARK_RETURN_IF_ERROR(check_remover(shared));
   const auto carry_on = [&]() -> std::expected<bool, error> {
     static_cast<void>(complete(shared));  // it is the others who need it
     const std::uint64_t word = shared.block->word.load(std::memory_order_acquire);
@@ -175,8 +231,8 @@ std::expected<void, error> store<Segment, Lock>::bury(attachment& shared) {
 }
 
 template <named_segment Segment, lock Lock>
-void store<Segment, Lock>::remove_unfinished(const segment_key& key) {
-  if (const auto there = Segment::attach(key); there) {
+void store<Segment, Lock>::remove_unfinished(const store_key& key) {
+  if (const auto there = Segment::attach(key, key.whose); there) {
     const auto bytes = there->bytes();
     if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return;
     auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
@@ -220,9 +276,9 @@ void store<Segment, Lock>::advance(control& block, std::uint64_t word, std::uint
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::find_partner(const segment_key& key)
+auto store<Segment, Lock>::find_partner(const store_key& key)
     -> std::expected<std::shared_ptr<attachment>, error> {
-  auto segment = Segment::attach(key);
+  auto segment = Segment::attach(key, key.whose);
   if (!segment && segment.error().code == errc::not_found) return nullptr;
   if (!segment) return std::unexpected(segment.error());
   auto found = open(key, *std::move(segment));
@@ -237,7 +293,7 @@ std::expected<void, error> store<Segment, Lock>::complete(attachment& shared) {
   const std::uint64_t word = block.word.load(std::memory_order_acquire);
   const std::uint64_t id = block.joint.load(std::memory_order_acquire);
   if ((word & detail::writing_bit) == 0 || id == 0 || is_removed(shared)) return {};
-  const segment_key leader{shared.key.space, block.leader.load(std::memory_order_acquire)};
+  const auto leader = shared.key.sibling(block.leader.load(std::memory_order_acquire));
   if (leader.number != shared.key.number) {
     SHMARK_ASSIGN_OR_RETURN(const auto leads, find_partner(leader));
     if (leads == nullptr || leads->block->decided.load(std::memory_order_acquire) != id) return {};
@@ -264,7 +320,7 @@ std::expected<void, error> store<Segment, Lock>::complete_followers(attachment& 
   }
   const reference_list numbers(behind.first(count * sizeof(std::uint64_t)));
   for (std::size_t i = 0; i < count; ++i) {
-    SHMARK_ASSIGN_OR_RETURN(const auto follows, find_partner({shared.key.space, numbers[i]}));
+    SHMARK_ASSIGN_OR_RETURN(const auto follows, find_partner(shared.key.sibling(numbers[i])));
     if (follows == nullptr) continue;
     const std::uint64_t its_word = follows->block->word.load(std::memory_order_acquire);
     const std::uint64_t its_id = follows->block->joint.load(std::memory_order_acquire);
@@ -387,8 +443,8 @@ void store<Segment, Lock>::discard(attachment& shared, std::size_t index) noexce
   if (number == 0) return;
   // First, lest a process that has it mapped goes on using what has no name any more.
   which.generation.store(0, std::memory_order_release);
-  const segment_key key{shared.key.space, number};
-  const auto there = Segment::attach(key);
+  const auto key = shared.key.sibling(number);
+  const auto there = Segment::attach(key, key.whose);
   // Not so if another program has taken the key: System V keys are few.
   const bool ours = there ? detail::may_remove(there->bytes(), shared.key.number)
                           : there.error().code != errc::denied;
@@ -450,27 +506,28 @@ std::expected<void, error> store<Segment, Lock>::check_sum(std::uint64_t word,
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::visit(const segment_key& key)
+auto store<Segment, Lock>::visit(const store_key& key)
     -> std::expected<std::shared_ptr<attachment>, error> {
-  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(key));
-  return open(key, std::move(segment));
+  SHMARK_ASSIGN_OR_RETURN(const auto at, admit(key));
+  SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::attach(at, at.whose));
+  return open(at, std::move(segment));
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::links_of(const segment_key& key) -> std::expected<links, error> {
+auto store<Segment, Lock>::links_of(const store_key& key) -> std::expected<links, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return links_of(*shared);
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::watch(const segment_key& key) -> std::expected<links, error> {
+auto store<Segment, Lock>::watch(const store_key& key) -> std::expected<links, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   shared->block->opened.store(0);
   return links_of(*shared);
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<bool, error> store<Segment, Lock>::was_opened(const segment_key& key) {
+std::expected<bool, error> store<Segment, Lock>::was_opened(const store_key& key) {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   return shared->block->opened.load() != 0;
 }
@@ -504,7 +561,7 @@ auto store<Segment, Lock>::links_of(attachment& shared) -> std::expected<links, 
 }
 
 template <named_segment Segment, lock Lock>
-auto store<Segment, Lock>::drop_referrer(const segment_key& key)
+auto store<Segment, Lock>::drop_referrer(const store_key& key)
     -> std::expected<std::uint64_t, error> {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
   auto& count = shared->block->referrers;
@@ -516,7 +573,7 @@ auto store<Segment, Lock>::drop_referrer(const segment_key& key)
 }
 
 template <named_segment Segment, lock Lock>
-std::expected<void, error> store<Segment, Lock>::set_links(const segment_key& key,
+std::expected<void, error> store<Segment, Lock>::set_links(const store_key& key,
                                                            std::uint64_t referrers,
                                                            bool is_unnamed) {
   SHMARK_ASSIGN_OR_RETURN(const auto shared, visit(key));
@@ -535,8 +592,8 @@ auto store<Segment, Lock>::find(attachment& shared, std::size_t index)
   auto& met = shared.sides[index];
   const std::uint64_t generation = which.generation.load(std::memory_order_relaxed);
   if (!met || met->generation != generation) {
-    const segment_key key{shared.key.space, number};
-    auto segment = Segment::attach(key);
+    const auto key = shared.key.sibling(number);
+    auto segment = Segment::attach(key, key.whose);
     if (!segment && segment.error().code == errc::not_found) {
       return failure(errc::corrupt, "attach data segment", key.text(),
                      because{"it has been removed by other means"},
@@ -555,6 +612,10 @@ auto store<Segment, Lock>::find(attachment& shared, std::size_t index)
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     -> std::expected<place, error> {
+  if (size > attachment_->capacity && !attachment_->is_owners()) {
+    return failure(errc::no_space, "write store", attachment_->key.text(),
+                   because{"only its owner can give it more room"}, "write less");
+  }
   discard(*attachment_, index);
   if (size <= attachment_->capacity) return buffer_of(*attachment_, index);
   side& spare = block_->sides[index];
@@ -590,9 +651,9 @@ template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::check_limit(std::size_t size) const {
   const auto& its = *store_->attachment_;
   if (size <= its.limit) return {};
-  return shmark::failure(errc::no_space, "write store", its.key.text(),
-                         because{"the value is longer than its limit"},
-                         "write less, or make it with a larger limit");
+  return shmark::failure(
+      errc::no_space, "write store", its.key.text(), because{"the value is longer than its limit"},
+      "write less, or make it with a larger limit or, if users share it, capacity");
 }
 
 template <named_segment Segment, lock Lock>
@@ -718,6 +779,7 @@ void store<Segment, Lock>::transaction::publish() noexcept {
 template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::remove() {
   refuse_forked();
+  SHMARK_RETURN_IF_ERROR(check_remover(*store_->attachment_));
   empty(*store_->attachment_);
   writing_ = false;  // what has gone up stays up
   {
