@@ -123,6 +123,26 @@ TYPED_TEST(StoreOfTwoUsers, IsReadAndWrittenByBoth) {
   EXPECT_EQ(outcome(TypeParam::store::open_or_create(this->key_, {.mode = everybody})), "ok");
 }
 
+TYPED_TEST(StoreOfTwoUsers, OfAGroupIsForItsMembersOnly) {
+  const gid_t own_group = getegid();
+  for (const bool is_his : {false, true}) {
+    ASSERT_EQ(setegid(is_his ? another_user : own_group), 0);
+    auto made = TypeParam::store::create(this->key_, {.mode = 0660});
+    ASSERT_EQ(setegid(own_group), 0);
+    ASSERT_TRUE(made) << made.error().message();
+    auto other = this->as_another([&] {
+      auto own = TypeParam::store::attach(this->key_);
+      ASSERT_EQ(outcome(own), is_his ? "ok" : "denied");
+      if (is_his) must_write(*own, value_of(1, 1000));
+    });
+    EXPECT_EQ(other.wait(), exited(0));
+    if (is_his) {
+      EXPECT_EQ(read_all(*made), value_of(1, 1000));
+    }
+    EXPECT_TRUE(TypeParam::store::remove(this->key_, deadline::none()));
+  }
+}
+
 TYPED_TEST(StoreOfTwoUsers, IsRefusedByDefaultWithItsOwnerItsModeAndARemedy) {
   const auto made = this->make();
   const auto whose = "it belongs to user " + std::to_string(geteuid()) + " (mode 0666)";
