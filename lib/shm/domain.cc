@@ -8,8 +8,19 @@
 
 namespace shmark::detail {
 
-std::string space_of(std::string_view domain) {
-  return std::to_string(geteuid()) + "." + std::string(domain);
+std::string space_of(std::string_view domain, uid_t user) {
+  return std::to_string(user) + "." + std::string(domain);
+}
+std::string space_of(std::string_view domain) { return space_of(domain, geteuid()); }
+
+error with_options(error why) noexcept {
+  if (why.code != errc::denied) return why;
+  why.remedy =
+      why.sys_errno != 0
+          ? "run as its owner, or have him make it with the option mode, 0660 or 0666"
+          : "run as its owner or, if you trust him and all whom its mode lets write it, name him "
+            "by the option owner";
+  return why;
 }
 
 std::string readable(const char* type_name) {

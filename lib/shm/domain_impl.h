@@ -4,9 +4,10 @@
 namespace shmark {
 
 template <class Backend>
-std::expected<segment_key, error> domain<Backend>::well_known(std::string_view name) {
+std::expected<store_key, error> domain<Backend>::well_known(std::string_view name,
+                                                            const domain_options& options) {
   constexpr std::size_t longest = 40;
-  const segment_key key{short_text(detail::space_of(name)), 0};
+  const store_key key{short_text(detail::space_of(name, options.user())), 0, options.whose()};
   if (name.empty() || name.size() > longest || !key.valid()) {
     return failure(errc::invalid, "open domain", name, "use 1 to 40 of A-Z a-z 0-9 . _ -");
   }
@@ -21,12 +22,22 @@ std::expected<domain<Backend>, error> domain<Backend>::use(store_type home) {
 }
 
 template <class Backend>
-std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name) {
+auto domain<Backend>::attach(const store_key& key) -> std::expected<store_type, error> {
+  auto home = store_type::attach(key);
+  if (!home) return std::unexpected(detail::with_options(home.error()));
+  return home;
+}
+
+template <class Backend>
+std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view name,
+                                                            const domain_options& options) {
+  if (options.user() != geteuid()) return open_existing(name, options);
   return contained("open domain", name, [&]() -> std::expected<domain, error> {
-    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
+    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name, options));
     for (;;) {
-      SHMARK_ASSIGN_OR_RETURN(auto home, store_type::open_or_create(key, {}));
-      auto opened = use(std::move(home));
+      auto home = store_type::open_or_create(key, options.store());
+      if (!home) return std::unexpected(detail::with_options(home.error()));
+      auto opened = use(*std::move(home));
       // Else somebody has just cleaned it up.
       if (opened || opened.error().code != errc::not_found) return opened;
     }
@@ -34,18 +45,20 @@ std::expected<domain<Backend>, error> domain<Backend>::open(std::string_view nam
 }
 
 template <class Backend>
-std::expected<domain<Backend>, error> domain<Backend>::open_existing(std::string_view name) {
+std::expected<domain<Backend>, error> domain<Backend>::open_existing(
+    std::string_view name, const domain_options& options) {
   return contained("open domain", name, [&]() -> std::expected<domain, error> {
-    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name));
-    SHMARK_ASSIGN_OR_RETURN(auto home, store_type::attach(key));
+    SHMARK_ASSIGN_OR_RETURN(const auto key, well_known(name, options));
+    SHMARK_ASSIGN_OR_RETURN(auto home, attach(key));
     return use(std::move(home));
   });
 }
 
 template <class Backend>
-std::expected<domain<Backend>, error> domain<Backend>::open_space(std::string_view space) {
+std::expected<domain<Backend>, error> domain<Backend>::open_space(std::string_view space,
+                                                                  const domain_options& options) {
   return contained("open", space, [&]() -> std::expected<domain, error> {
-    SHMARK_ASSIGN_OR_RETURN(auto home, store_type::attach({space, 0}));
+    SHMARK_ASSIGN_OR_RETURN(auto home, attach({space, 0, options.whose()}));
     return use(std::move(home));
   });
 }

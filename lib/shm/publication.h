@@ -71,9 +71,7 @@ std::expected<void, error> publication<Backend>::commit(store_type* registry, de
   forsaken_.reserve(forsaken_.size() + dropped);  // nothing may fail once it is published
   if (!concerns_references_) return transaction::commit_together(parts);
 
-  const auto key_of = [registry](std::uint64_t number) {
-    return segment_key{registry->key().space, number};
-  };
+  const auto key_of = [registry](std::uint64_t number) { return registry->key().sibling(number); };
   const auto each_added = [this](const auto& visit) {
     for (const auto& one : drafts_) std::ranges::for_each(one.added, visit);
   };

@@ -65,11 +65,19 @@
 //       have been opened: it is just being opened, from a Y that is not met either. So Y was closed
 //       when asked, and is open: it is told to have been opened, and met.
 //
+// Users: a domain's owner may let others write it (domain.h). All of it is his all the same, for
+// the system lets nobody remove a segment but its owner and root, and what a third puts in its
+// place is told by its owner. So (1) is the owner's only, and (5) to (8) his and root's. Others do
+// (2) and (3); what they should do in (4) is left to the owner's collect().
+//
 // Process and thread safety: any number of processes; a handle is for one thread at a time.
 //
 // What survives a crash: all variables as of their last commits (see store.h); unnamed ones that
 // only the dead had open, or that lost their last referrer at that moment, until collect().
 #pragma once
+
+#include <sys/types.h>
+#include <unistd.h>
 
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
@@ -151,7 +159,7 @@ class registry {
   // What the registry says now; good until the next call. Errors: those of variable::read().
   [[nodiscard]] std::expected<const registry_contents*, error> read() { return all_.read(); }
   // (1), unless the name is there. Errors: mismatch, if that is of another type; no_space, invalid,
-  // not_found, those of the registry's lock.
+  // not_found, denied, those of the registry's lock.
   [[nodiscard]] std::expected<store_type, error> open_named(std::string_view name, const char* type,
                                                             store_options options);
   // The same, for a space in which only one name is used.
@@ -193,9 +201,19 @@ class registry {
   using numbers = std::vector<std::uint64_t>;
   class graph;
 
-  registry(segment_key key, contents all) noexcept : key_(key), all_(std::move(all)) {}
-  [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
-    return {key_.space, number};
+  registry(store_key key, contents all) noexcept : key_(key), all_(std::move(all)) {}
+  [[nodiscard]] store_key key_of(std::uint64_t number) const noexcept {
+    return key_.sibling(number);
+  }
+  // Whether this user may make variables, and remove them. Errors: denied.
+  [[nodiscard]] std::expected<void, error> check_maker(std::string_view name) const;
+  [[nodiscard]] std::expected<void, error> check_remover(const char* attempted) const;
+  [[nodiscard]] static bool may_remove(const store_type& home) noexcept {
+    return geteuid() == home.access().owner || geteuid() == 0;
+  }
+  // That of all variables.
+  [[nodiscard]] mode_t mode() const noexcept {
+    return key_.whose.are_sharing() ? all_.store_.access().mode : private_mode;
   }
 
   // The number of a variable of this name that is ready; 0 if there is none.
@@ -241,7 +259,7 @@ class registry {
   // Publishes no value in place of its value, as one that nobody has written has none.
   std::expected<void, error> empty(std::uint64_t number, deadline until);
 
-  segment_key key_;
+  store_key key_;
   contents all_;
 };
 

@@ -17,6 +17,26 @@ auto registry<Backend>::open(const store_type& home) -> std::expected<registry, 
   });
 }
 
+// --- Users.
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::check_maker(std::string_view name) const {
+  const auto owner = all_.store_.access().owner;
+  if (geteuid() == owner) return {};
+  return failure(errc::denied, "create variable", name,
+                 because{"only user " + std::to_string(owner) + " makes variables here"},
+                 "have that user make it");
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::check_remover(const char* attempted) const {
+  if (may_remove(all_.store_)) return {};
+  const auto owner = all_.store_.access().owner;
+  return failure(errc::denied, attempted, key_.text(),
+                 because{"only user " + std::to_string(owner) + " and root remove variables here"},
+                 "run as that user");
+}
+
 // --- (1) Making.
 
 template <class Backend>
@@ -80,7 +100,10 @@ auto registry<Backend>::open_only(std::string_view name, const char* type, openi
   }
   auto found = find(change.value(), name, type);
   if (!found && found.error().code != errc::not_found) return std::unexpected(found.error());
-  if (!found) SHMARK_RETURN_IF_ERROR(erase(change, names.at(std::string(name))));
+  if (!found) {
+    SHMARK_RETURN_IF_ERROR(check_remover(attempted));
+    SHMARK_RETURN_IF_ERROR(erase(change, names.at(std::string(name))));
+  }
   if (found && *found) {
     if (how != opening::fresh) return opened{**std::move(found), false};
     return failure(errc::exists, attempted, name, "open it without exclusive, or remove it");
@@ -113,11 +136,17 @@ auto registry<Backend>::make_unnamed(const char* type, store_options options)
 template <class Backend>
 auto registry<Backend>::make(transaction& change, std::string_view name, const char* type,
                              store_options options) -> std::expected<store_type, error> {
+  SHMARK_RETURN_IF_ERROR(check_maker(name));
+  if (options.mode != private_mode && options.mode != mode()) {
+    return failure(errc::invalid, "create variable", name,
+                   because{"its mode is not that of its domain"}, "give the mode to the domain");
+  }
+  options.mode = mode();
   options.company = all_.company();
   options.tag = fnv1a(type);
   options.is_unnamed = name.empty();
   for (;;) {
-    const auto key = segment_key::random_in(key_.space);
+    const store_key key(segment_key::random_in(key_.space), key_.whose);
     if (change.value().variables.contains(key.number)) continue;
     change.value().variables[key.number] = {type, entry_state::making};
     if (!name.empty()) change.value().names.insert_or_assign(std::string(name), key.number);
@@ -154,8 +183,10 @@ template <class Backend>
 std::expected<void, error> registry<Backend>::finish(transaction& change, std::uint64_t number,
                                                      deadline until) {
   const auto about = change.value().variables.find(number);
-  if (about == change.value().variables.end()) return erase(change, number);  // a name of nothing
-  if (about->second.state == entry_state::ready) return {};
+  const bool is_there = about != change.value().variables.end();
+  if (is_there && about->second.state == entry_state::ready) return {};
+  SHMARK_RETURN_IF_ERROR(check_remover("finish what was cut short in"));
+  if (!is_there) return erase(change, number);  // a name of nothing
   if (about->second.state == entry_state::making) {
     store_type::remove_unfinished(key_of(number));
     return erase(change, number);
@@ -179,6 +210,7 @@ bool registry<Backend>::is_in_use(std::uint64_t number) const {
 
 template <class Backend>
 void registry<Backend>::give_up(const store_type& home, std::uint64_t number) noexcept {
+  if (!may_remove(home)) return;
   // Somebody may be stopped who holds the lock, and a process have thousands of handles to end.
   static std::atomic<bool> was_in_vain{false};
   const auto until = deadline::after(was_in_vain ? impatience : registry_patience);
@@ -243,6 +275,7 @@ auto registry<Backend>::count_down(const numbers& some) const -> numbers {
 
 template <class Backend>
 std::expected<void, error> registry<Backend>::remove(std::string_view name, deadline until) {
+  SHMARK_RETURN_IF_ERROR(check_remover("remove variables of"));
   SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
   const auto found = known->names.find(name);
   if (found == known->names.end()) return failure(errc::not_found, "remove variable", name);
@@ -416,6 +449,7 @@ class registry<Backend>::graph {
 
 template <class Backend>
 std::expected<collection, error> registry<Backend>::collect(deadline until) {
+  SHMARK_RETURN_IF_ERROR(check_remover("collect variables of"));
   collection found;
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
   const auto before = change.value().variables;
@@ -449,6 +483,7 @@ std::expected<collection, error> registry<Backend>::collect(deadline until) {
 
 template <class Backend>
 std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until) {
+  SHMARK_RETURN_IF_ERROR(check_remover("reclaim"));
   // Whoever opens one holds the registry's lock, or has open what refers to it.
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
   const auto all = change.value().variables;
@@ -466,6 +501,7 @@ std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until)
 
 template <class Backend>
 std::expected<void, error> registry<Backend>::clean_up(deadline until) {
+  SHMARK_RETURN_IF_ERROR(check_remover("clean up domain"));
   for (auto how = effort::ask;;) {
     SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
     numbers before;

@@ -279,8 +279,8 @@ class variable {
 
   // For publishing references: a handle to the registry's store. Errors: invalid, no_space.
   std::expected<store_type*, error> registry();
-  [[nodiscard]] segment_key key_of(std::uint64_t number) const noexcept {
-    return {store_.key().space, number};
+  [[nodiscard]] store_key key_of(std::uint64_t number) const noexcept {
+    return store_.key().sibling(number);
   }
   friend class detail::target_of<T, Backend>;
   friend class detail::registry<Backend>;

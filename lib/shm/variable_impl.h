@@ -110,7 +110,7 @@ std::shared_ptr<target_of<T, Backend>> reference_scope<Backend>::resolve(std::ui
     met_.emplace(number, it);
     return it;
   }
-  const segment_key key{home_->key().space, number};
+  const auto key = home_->key().sibling(number);
   auto bytes = store_on<Backend>::attach(key);
   if (!bytes) throw refusal(bytes.error());
   if (bytes->tag() != tag_of<T>()) {

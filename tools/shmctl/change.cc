@@ -1,6 +1,7 @@
 // collect, remove and cleanup: what the library does, by a domain's name.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -52,7 +53,10 @@ int refused(const error& why, const domain_look& in) {
 template <class Action>
 int with_domain(const domain_look& seen, const Action& action) {
   const auto open = [&]<class Backend>(Backend) {
-    auto opened = domain<Backend>::open_space(seen.place().key.space.view());
+    // Of one's own, also what others can write: it is its owner who mends it.
+    domain_options whose;
+    if (seen.place().user == geteuid()) whose.owner = geteuid();
+    auto opened = domain<Backend>::open_space(seen.place().key.space.view(), whose);
     if (!opened) return self.complain(opened.error());
     return action(*opened);
   };

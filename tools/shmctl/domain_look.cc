@@ -68,7 +68,7 @@ class finder {
     for (const int id : sysv_ids()) {
       const auto status = sysv_status(id);
       if (!status || (!which_.all_users && status->user != geteuid())) continue;
-      if (status->size < sizeof(detail::control) || status->mode != private_mode) continue;
+      if (status->size < sizeof(detail::control) || !is_store_mode(status->mode)) continue;
       if (const auto seen = store_look::at_id(id)) {
         add_sysv(id, *status, &*seen);
       } else if (seen.error().code == errc::mismatch || seen.error().code == errc::corrupt) {

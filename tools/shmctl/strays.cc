@@ -170,7 +170,7 @@ class searcher {
   }
   // Whether it may be: other programs' are not to be attached.
   static bool is_ours(const sysv_facts& status) {
-    return status.user == geteuid() && status.mode == private_mode &&
+    return status.user == geteuid() && is_store_mode(status.mode) &&
            status.size >= sizeof(detail::data_header);
   }
 
@@ -235,8 +235,8 @@ class searcher {
     return is_roster(seen) ? "roster" : "segment";
   }
 
-  // Semaphores bear no mark: ours are three, private, under a key, and those who used them last
-  // have ended.
+  // Semaphores bear no mark: ours are three, of a store's mode, under a key, and those who used
+  // them last have ended.
   void examine_semaphores(int id) {
     semid_ds status{};
     union {
@@ -248,7 +248,7 @@ class searcher {
     if (semctl(id, 0, IPC_STAT, argument) != 0) return;
     const key_t key = status.sem_perm.__key;
     if (status.sem_nsems != 3 || status.sem_perm.uid != geteuid() || key <= 0 ||
-        (status.sem_perm.mode & access) != private_mode || known_semaphores_.contains(key) ||
+        !is_store_mode(status.sem_perm.mode & access) || known_semaphores_.contains(key) ||
         !are_semaphores_known_) {
       return;
     }

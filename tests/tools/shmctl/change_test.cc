@@ -4,12 +4,18 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/sem.h>
+#include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "lib/segment/segment.h"
 #include "tests/support/child.h"
 #include "tests/support/steps.h"
 #include "tests/tools/shmctl/fixture.h"
@@ -141,6 +147,46 @@ TYPED_TEST(ShmctlChanges, ADomainOnlyWhenItIsToldTwice) {
   EXPECT_THAT(this->output({"cleanup", "--yes"}), HasSubstr("removed domain " + this->name()));
   EXPECT_FALSE(domain<TypeParam>::open_existing(this->name()));
   this->expect_complaint({"cleanup", "--yes"}, {"no domain " + this->name()});
+}
+
+// --- What other users may write, too.
+
+template <class Backend>
+class ShmctlOfShared : public shmctl_test<Backend> {
+ public:
+  using domain_type = domain<Backend>;
+
+  ~ShmctlOfShared() override {
+    auto left = domain_type::open_existing(this->name(), {.owner = geteuid()});
+    if (left) static_cast<void>(left->cleanup());
+  }
+};
+using shared_backends = ::testing::Types<posix_semaphore_backend, sysv_semaphore_backend>;
+TYPED_TEST_SUITE(ShmctlOfShared, shared_backends, name_of_backend);
+
+TYPED_TEST(ShmctlOfShared, IsShownAndChangedLikeAnyOther) {
+  std::uint64_t number = 0;
+  {
+    auto own = expect(domain<TypeParam>::open(this->name(), {.mode = 0666}));
+    auto it = expect(own.template variable<int>("it"));
+    expect(it.write(5));
+    number = it.number();
+  }
+  EXPECT_EQ(this->output({"get", "it"}), "5\n");
+  EXPECT_EQ(this->json_output({"list"})["domains"][0]["variables"][0]["name"], "it");
+  EXPECT_EQ(this->json_output({"show", "it"})["variable"]["mode"], "0666");
+  EXPECT_THAT(this->output({"doctor"}), Not(HasSubstr("mend")));
+  const auto there = expect(TypeParam::segment::attach(this->key(number), owners::any));
+  std::int32_t lock = 0;
+  std::memcpy(&lock, there.bytes().data() + offsetof(detail::control, lock_area), sizeof lock);
+  EXPECT_THAT(this->run_as_it_is({"doctor"}).out,
+              Not(HasSubstr("ipcrm -s " + std::to_string(semget(lock, 0, 0)) + ",")));
+  EXPECT_THAT(this->output({"collect"}), HasSubstr("0 variables removed"));
+  EXPECT_EQ(this->output({"remove", "it"}), "removed it\n");
+  EXPECT_THAT(this->output({"cleanup", "--yes"}), HasSubstr("removed "));
+  const auto gone = domain<TypeParam>::open_existing(this->name(), {.owner = geteuid()});
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, errc::not_found);
 }
 
 }  // namespace
