@@ -11,6 +11,7 @@
 
 #include "lib/base/deadline.h"
 #include "lib/base/error.h"
+#include "lib/segment/segment.h"
 
 namespace shmark::detail {
 
@@ -18,6 +19,7 @@ namespace shmark::detail {
 struct acquaintance {
   std::string space;
   std::uint64_t root;  // the number of its root
+  owners whose;        // it was said to be
   // Removes it, or not, if it is protected and not `named`. Errors: not_found, if it has gone;
   // timed_out, denied.
   std::expected<void, error> (*remove)(const acquaintance& it, bool named, deadline until);

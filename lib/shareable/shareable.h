@@ -59,18 +59,23 @@
 #include "lib/shareable/met.h"
 #include "lib/shareable/tree.h"
 #include "lib/shm/backend.h"
+#include "lib/shm/domain.h"
 #include "lib/shm/ref.h"
 #include "lib/shm/registry.h"
 #include "lib/shm/variable.h"
 
 namespace shmark {
 
-// `destroy` to `limit` and `protect` matter only to the one who makes it.
+// `destroy` to `limit` and `protect` matter only to the one who makes it; but see `mode`.
 struct shareable_options {
-  bool create = false;       // make it, if it is not there
-  bool exclusive = false;    // with create: refuse what is there
-  bool destroy = false;      // remove it at the normal end of the process that made it
-  mode_t mode = 0600;        // who may read and write: nothing but 0600 is supported yet
+  bool create = false;     // make it, if it is not there
+  bool exclusive = false;  // with create: refuse what is there
+  bool destroy = false;    // remove it at the normal end of the process that made it
+  // Who may read and write: 0600, or 0660 or 0666 on a backend whose lock can be shared. As
+  // domain_options has it: whoever gives another than 0600 trusts whom it lets write, and others
+  // say whose it is. They make no children, and remove nothing.
+  mode_t mode = 0600;
+  std::optional<uid_t> owner{};
   std::size_t size = 65536;  // bytes that the value has room for before it needs more; 256 to 2^60
   std::uint64_t limit = 0;   // bytes that it may need; 0: as many as there are
   bool crc32 = false;        // all of the glue's text counts, see glue.h
@@ -113,8 +118,9 @@ class shareable {
   // forked child has it by its parent's handle, and the last of the family to let go of its handles
   // removes it. Errors: not_found, if it is not there and `create` does not say to make it; exists,
   // if it is and `exclusive` forbids; mismatch, if it is of another type, backend, or glue of the
-  // same CRC-32; no_space, denied, invalid, corrupt. An attempt to make it that fails leaves
-  // nothing.
+  // same CRC-32; denied, if it is somebody else's than the options say, if others can write it and
+  // the options do not say so, or if its mode does not allow it; no_space, invalid, corrupt. An
+  // attempt to make it that fails leaves nothing.
   [[nodiscard]] static std::expected<shareable, error> open(const glue& where = {},
                                                             const shareable_options& options = {});
 
@@ -214,7 +220,8 @@ class shareable {
   // --- Children.
 
   // A new child with this value, to be stored in this value or another child's. Its size and limit
-  // are those of lib/shm, and of `options`. Errors: no_space, invalid.
+  // are those of lib/shm, and of `options`. Errors: no_space, invalid; denied, if it is another
+  // user's.
   template <class U>
   [[nodiscard]] std::expected<ref<U, Backend>, error> make_ref(const U& value,
                                                                const store_options& options = {});
@@ -243,8 +250,8 @@ class shareable {
   }
 
   // Removes what is there, of whatever type, if no process has it open: what one left that was to
-  // remove it and was killed. Whether it was so. Of `options`, crc32 counts. Errors: not_found,
-  // denied.
+  // remove it and was killed. Whether it was so. Of `options`, crc32, mode and owner count. Errors:
+  // not_found, denied.
   [[nodiscard]] static std::expected<bool, error> reclaim(const glue& where,
                                                           const shareable_options& options = {});
 

@@ -12,14 +12,18 @@ namespace shmark {
 
 namespace detail {
 
+// How its registry is made, and opened.
+inline domain_options by(const shareable_options& options) noexcept {
+  return {.mode = options.mode, .owner = options.owner};
+}
+
 // The second name of what is protected.
 constexpr std::string_view protected_name = "protected";
 
 template <class Backend>
 std::expected<void, error> remove_shareable(const acquaintance& it, bool named, deadline until) {
   using store_type = store_on<Backend>;
-  const segment_key key{it.space, 0};
-  SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach(key));
+  SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach({it.space, 0, it.whose}));
   SHMARK_ASSIGN_OR_RETURN(auto all, registry<Backend>::open(home));
   SHMARK_ASSIGN_OR_RETURN(const auto* known, all.read());
   const bool is_there =
@@ -56,10 +60,11 @@ auto shareable<T, Backend>::open(const glue& where, const shareable_options& opt
     -> std::expected<shareable, error> {
   constexpr const char* attempted = "open shared variable";
   return contained(attempted, "", [&]() -> std::expected<shareable, error> {
-    if (options.mode != private_mode) {
+    const bool is_to_be_new = where.is_private() || (options.create && options.exclusive);
+    if (is_to_be_new && detail::by(options).user() != geteuid()) {
       return shmark::failure(errc::invalid, attempted, where.text(),
-                             because{"its mode is not 0600"},
-                             "share it with its owner's processes only");
+                             because{"it is to be made, and to be another user's"},
+                             "have that user make it");
     }
     auto opened =
         open_in(where.space(options.crc32), where.name(options.crc32), where.is_private(), options);
@@ -79,12 +84,14 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
   using store_type = store_on<Backend>;
   using registry = detail::registry<Backend>;
   using opening = typename registry::opening;
-  const segment_key key{space, 0};
-  const bool makes = is_private || options.create;
+  const auto by = detail::by(options);
+  const store_key key{space, 0, by.whose()};
+  const bool makes = (is_private || options.create) && by.user() == geteuid();
   const auto how = !makes ? opening::existing : options.exclusive ? opening::fresh : opening::any;
   for (;;) {
-    SHMARK_ASSIGN_OR_RETURN(auto home,
-                            makes ? store_type::open_or_create(key, {}) : store_type::attach(key));
+    auto there = makes ? store_type::open_or_create(key, by.store()) : store_type::attach(key);
+    if (!there) return std::unexpected(detail::with_options(there.error()));
+    auto home = *std::move(there);
     auto all = registry::open(home);
     auto root =
         all ? all->open_only(
@@ -101,7 +108,7 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
         return std::unexpected(named.error());
       }
     }
-    const detail::acquaintance it{space, root->bytes.key().number,
+    const detail::acquaintance it{space, root->bytes.key().number, by.whose(),
                                   detail::remove_shareable<Backend>};
     const auto shared = detail::home_in<Backend>(std::move(home), it, is_private);
     auto handles = std::make_shared<detail::family<Backend>>();
@@ -141,8 +148,10 @@ std::expected<bool, error> shareable<T, Backend>::reclaim(const glue& where,
                                                           const shareable_options& options) {
   using store_type = store_on<Backend>;
   return contained("reclaim", where.text(), [&]() -> std::expected<bool, error> {
-    SHMARK_ASSIGN_OR_RETURN(const auto home, store_type::attach({where.space(options.crc32), 0}));
-    SHMARK_ASSIGN_OR_RETURN(auto all, detail::registry<Backend>::open(home));
+    const store_key key{where.space(options.crc32), 0, detail::by(options).whose()};
+    const auto home = store_type::attach(key);
+    if (!home) return std::unexpected(detail::with_options(home.error()));
+    SHMARK_ASSIGN_OR_RETURN(auto all, detail::registry<Backend>::open(*home));
     return all.clean_up_if_unused(deadline::after(removal_patience));
   });
 }
@@ -331,7 +340,7 @@ auto shareable<T, Backend>::segments() -> std::expected<segment_map, error> {
     segment_map found;
     for (const auto& [number, about] : variables) {
       if (about.state != detail::entry_state::ready) continue;
-      const segment_key key{node_->space(), number};
+      const auto key = tree_->home()->key().sibling(number);
       const auto attached = Backend::segment::is_attached(key);
       auto own = store_type::attach(key);
       if (!own) continue;  // it has just gone
@@ -363,7 +372,7 @@ std::expected<void, error> shareable<T, Backend>::remove(deadline until) {
     }
     tree_->abandon_all();
     const detail::acquaintance it{std::string(node_->space().view()), node_->number(),
-                                  detail::remove_shareable<Backend>};
+                                  tree_->home()->key().whose, detail::remove_shareable<Backend>};
     auto done = it.remove(it, true, until);
     if (done || done.error().code == errc::not_found) detail::part_from(it);
     return done;

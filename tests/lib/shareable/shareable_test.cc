@@ -161,7 +161,7 @@ TYPED_TEST(Shareable, HasRoomForSixtyFourKilobytesAtFirst) {
 
 TYPED_TEST(Shareable, IsForItsOwnersProcessesOnly) {
   EXPECT_EQ(shareable_options{}.mode, 0600U);
-  for (const mode_t mode : {0666U, 0660U, 0644U, 0400U}) {
+  for (const mode_t mode : {0606U, 0644U, 0640U, 0400U}) {
     EXPECT_EQ(outcome(this->template try_open<int>(this->key(), {.create = true, .mode = mode})),
               "invalid");
   }
