@@ -44,10 +44,11 @@
 //                     each: leader := its number; joint := a random id. In the leader: decided :=
 //                     id (M release): this one store makes all of them commits. Then in each, the
 //                     leader last: word as in (4); joint := 0
-//   (9) completing    before (5) and (7): if writing is up, joint is an id, and its leader has
-//                     decided that: word as in (4) by compare-exchange, joint := 0; in a leader,
-//                     after it has done so to those who follow. Needs no lock. Who writes next
-//                     clears joint before writing goes up
+//   (9) completing    before (5), and before (7), which fails if this does, unless for damage: if
+//                     writing is up, joint is an id, and its leader has decided that: word as in
+//                     (4) by compare-exchange, joint := 0; in a leader, after it has done so to
+//                     those who follow. Needs no lock. Who writes next clears joint before writing
+//                     goes up
 //
 // Invariants
 //   S1  The current side is written by nobody: a value is not there, or whole.
@@ -57,9 +58,11 @@
 //       death. It goes up before the caller may write.
 //   S4  The serial counts the commits.
 //   S5  Repair, removal and completing may be cut short anywhere, and done again.
-//   S6  Of a joint commit, whoever takes the locks of its stores, one after the other, sees all or
-//       nothing: its locks are held until it is done, and a death before that leaves writing up in
-//       its leader and in whatever is not published yet.
+//   S6  Of a joint commit, whoever holds the locks of its stores, all at once, sees all or nothing:
+//       its locks are held until it is done, and a death before that leaves writing up in its
+//       leader and in whatever is not published yet. For the same reasons whoever reads one store
+//       after the other, each under its own lock or by (1), sees no old value once he has seen a
+//       new one.
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time. A copy
 // of a handle (copy()) shares its mappings and has its own lock handle: one for each thread, and
@@ -194,7 +197,8 @@ class store {
                                                                   const store_options& options);
   // Removes it with all that it consists of; whoever has it open gets not_found from then on. Waits
   // for its holder. May be cut short and done again. Errors: not_found, timed_out, would_deadlock;
-  // denied, if this user is neither its owner nor root: the system lets no other remove a segment.
+  // no_space, of (9); denied, if this user is neither its owner nor root: the system lets no other
+  // remove a segment.
   [[nodiscard]] static std::expected<void, error> remove(const store_key& key, deadline until);
 
   // The same, if `decide` says so, which is called with the lock held and a candidate, and returns
@@ -624,6 +628,7 @@ class store<Segment, Lock>::transaction final : private sink {
   place spare_place_;
   std::uint32_t since_fork_ = fork_depth();
   bool writing_ = false;
+  bool adds_followers_ = false;  // which are beyond the limit
   struct {
     std::size_t length;
     std::size_t references;

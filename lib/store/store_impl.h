@@ -185,7 +185,11 @@ std::expected<void, error> store<Segment, Lock>::remove(attachment& shared, dead
   // Before anything is taken from it that only the rest of a removal makes good.
   SHMARK_RETURN_IF_ERROR(check_remover(shared));
   const auto carry_on = [&]() -> std::expected<bool, error> {
-    static_cast<void>(complete(shared));  // it is the others who need it
+    // The others need it: without their leader they would go back. What is damaged has to go
+    // all the same.
+    if (auto done = complete(shared); !done && done.error().code != errc::corrupt) {
+      return std::unexpected(done.error());
+    }
     const std::uint64_t word = shared.block->word.load(std::memory_order_acquire);
     const auto now = contents_of(shared, word, "remove store");
     const candidate it(*shared.block, now ? now->list() : reference_list());
@@ -668,7 +672,7 @@ template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::transaction::grow(std::size_t size)
     -> std::expected<std::span<std::byte>, error> {
   refuse_forked();
-  SHMARK_RETURN_IF_ERROR(check_limit(size));
+  if (!adds_followers_) SHMARK_RETURN_IF_ERROR(check_limit(size));
   const auto whole_pages = [](std::size_t wanted) {
     constexpr std::size_t page = 4096;
     constexpr std::size_t header = sizeof(detail::data_header);
@@ -729,11 +733,14 @@ template <named_segment Segment, lock Lock>
 std::expected<void, error> store<Segment, Lock>::transaction::make_ready(
     std::span<const std::uint64_t> references, std::span<const std::uint64_t> followers) {
   refuse_forked();
+  if (!writing_) begin_writing();  // after another commit
   control& block = *store_->block_;
   const std::size_t length = sink::bytes().size();
   sink::write(references.data(), references.size_bytes());
   const std::size_t all = sink::bytes().size();
+  adds_followers_ = true;
   sink::write(followers.data(), followers.size_bytes());
+  adds_followers_ = false;
   const std::size_t whole = sink::bytes().size();
   std::expected<void, error> written;
   if (sink::failure()) {

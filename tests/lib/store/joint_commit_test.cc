@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "lib/store/store.h"
@@ -49,15 +51,19 @@ class JointCommit : public store_test<Kind> {
       must_write(own, value_of(seed, size));
     }
   }
+  // A segment to which others can write is refused.
+  void let_others_write_to(std::size_t index) const { set_mode(index, 0666); }
+  void let_nobody_write_to(std::size_t index) const { set_mode(index, 0600); }
   // Of each, by one that opens it.
   [[nodiscard]] std::uint64_t seed_in(std::size_t index) const {
     auto own = open(index);
     return seed_of(read_all(own)).value_or(0);
   }
 
-  // Writes sizes[i] bytes to each, and commits.
+  // Writes sizes[i] bytes to each, and commits; and then once more, nothing at all.
   static std::expected<void, error> write_together(std::array<store, count>& to, std::uint64_t seed,
-                                                   const std::array<std::size_t, count>& sizes) {
+                                                   const std::array<std::size_t, count>& sizes,
+                                                   bool empties_after = false) {
     std::vector<transaction> changes;
     std::vector<part> parts;
     for (std::size_t i = 0; i < count; ++i) {
@@ -66,14 +72,23 @@ class JointCommit : public store_test<Kind> {
       changes[i].output().write(value.data(), value.size());
     }
     for (auto& change : changes) parts.push_back({&change, {}});
-    deadly_memory::begin();
+    if (!empties_after) deadly_memory::begin();
     auto done = transaction::commit_together(parts);
+    if (empties_after) {
+      deadly_memory::begin();
+      done = transaction::commit_together(parts);
+    }
     deadly_memory::end();
     return done;
   }
   [[nodiscard]] std::array<store, count> open_all() const { return {open(0), open(1), open(2)}; }
 
  private:
+  void set_mode(std::size_t index, mode_t how) const {
+    const auto path = "/dev/shm/" + std::string(keys_[index].text().view());
+    EXPECT_EQ(chmod(path.c_str(), how), 0) << path;
+  }
+
   std::array<segment_key, count> keys_;
 };
 using some_stores =
@@ -106,12 +121,33 @@ TYPED_TEST(JointCommit, PublishesNothingIfOneOfThemCannotBe) {
   for (std::size_t i = 0; i < this->count; ++i) EXPECT_EQ(this->seed_in(i), 3U);
 }
 
+TYPED_TEST(JointCommit, TakesValuesUpToTheLimitWhoeverLeads) {
+  using store_type = typename TypeParam::store;
+  std::array<segment_key, 2> keys{this->key(), segment_key::random_in(this->key().space)};
+  const auto value = value_of(7, 256);
+  std::vector<store_type> all;
+  for (const auto& key : keys) {
+    all.push_back(store_type::create(key, {.capacity = 256, .limit = 256}).value());
+  }
+  {
+    std::vector<typename store_type::transaction> changes;
+    for (auto& one : all) changes.push_back(one.write().value());
+    for (auto& change : changes) change.output().write(value.data(), value.size());
+    EXPECT_EQ(outcome(store_type::transaction::commit_together(
+                  std::vector<typename TestFixture::part>{{&changes[0], {}}, {&changes[1], {}}})),
+              "ok");
+  }
+  for (auto& one : all) EXPECT_EQ(read_all(one), value);
+  EXPECT_TRUE(store_type::remove(keys[1], deadline::never()));
+}
+
 // How the first to come after a death goes about it.
 enum class comes {
   reading_the_leader,
   reading_a_follower,
   writing_the_leader,
   removing_the_leader,
+  removing_the_leader_while_a_follower_cannot_be_opened,
   dying_with_half_a_value_in_a_follower
 };
 
@@ -120,7 +156,10 @@ TYPED_TEST(JointCommit, AtWhicheverStoreToMemoryItsWriterDiesAllIsOldOrAllIsNew)
   using store_type = typename TypeParam::store;
   for (const auto way :
        {comes::reading_the_leader, comes::reading_a_follower, comes::writing_the_leader,
-        comes::removing_the_leader, comes::dying_with_half_a_value_in_a_follower}) {
+        comes::removing_the_leader, comes::removing_the_leader_while_a_follower_cannot_be_opened,
+        comes::dying_with_half_a_value_in_a_follower}) {
+    const bool is_denied = way == comes::removing_the_leader_while_a_follower_cannot_be_opened;
+    if (is_denied && TypeParam::segment::kind != posix_segment::kind) continue;
     std::array<int, 3> seen{};
     const auto prepare = [&] { this->write_all_of(1, (seen[1] + seen[2]) % 2 == 0 ? 100 : 700); };
     prepare();
@@ -145,7 +184,16 @@ TYPED_TEST(JointCommit, AtWhicheverStoreToMemoryItsWriterDiesAllIsOldOrAllIsNew)
               EXPECT_EQ(second.wait(), killed_by(SIGKILL));
             }
           }
-          if (way == comes::removing_the_leader) {
+          if (is_denied) {
+            this->let_others_write_to(1);
+            if (const auto done = store_type::remove(this->key_of(0), deadline::never()); !done) {
+              EXPECT_EQ(outcome(done), "denied");
+            } else {
+              this->make(0);
+            }
+            this->let_nobody_write_to(1);
+          }
+          if (way == comes::removing_the_leader || is_denied) {
             ASSERT_TRUE(store_type::remove(this->key_of(0), deadline::never()));
             this->make(0);
           } else if (way != comes::writing_the_leader) {
@@ -160,6 +208,30 @@ TYPED_TEST(JointCommit, AtWhicheverStoreToMemoryItsWriterDiesAllIsOldOrAllIsNew)
     EXPECT_GT(seen[1], 10) << "hardly any death came early";
     EXPECT_GT(seen[2], 5) << "hardly any death came late";
   }
+}
+
+TYPED_TEST(JointCommit, ASecondOneOfTheSameTransactionsIsAsGoodAsTheFirst) {
+  if (!deadly_memory::is_supported) GTEST_SKIP() << "not on this processor";
+  int old = 0;
+  int empty = 0;
+  deadly_memory::dies_at_each_store(
+      [&] {
+        auto all = this->open_all();
+        EXPECT_TRUE(this->write_together(all, 2, {80, 90, 100}, true));
+      },
+      [&] {
+        std::array<std::size_t, 3> sizes;
+        for (std::size_t i = 0; i < this->count; ++i) {
+          auto own = this->open(i);
+          sizes[i] = read_all(own).size();
+        }
+        const bool is_empty = sizes[0] == 0;
+        EXPECT_EQ(sizes[1], is_empty ? 0U : 90U);
+        EXPECT_EQ(sizes[2], is_empty ? 0U : 100U);
+        ++(is_empty ? empty : old);
+      });
+  EXPECT_GT(old, 5);
+  EXPECT_GT(empty, 5);
 }
 
 }  // namespace
