@@ -79,8 +79,10 @@ struct shareable_options {
   std::size_t size = 65536;  // bytes that the value has room for before it needs more; 256 to 2^60
   std::uint64_t limit = 0;   // bytes that it may need; 0: as many as there are
   bool crc32 = false;        // all of the glue's text counts, see glue.h
-  bool enforce = false;      // refuse writes, and count reads, where another holds a lock
-  bool protect = false;      // only remove() removes it, neither cleaning up nor `destroy`
+  // Refuse writes, and count reads, where another holds a lock; one who is just writing without a
+  // lock holds it for that time.
+  bool enforce = false;
+  bool protect = false;  // only remove() removes it, neither cleaning up nor `destroy`
 };
 
 // What a shareable, or one of its children, has in memory.
@@ -107,6 +109,9 @@ class shareable {
     std::swap(node_, taken.node_);
     std::swap(is_root_, taken.is_root_);
     std::swap(has_locked_, taken.has_locked_);
+    std::swap(failure_, taken.failure_);
+    std::swap(unlocked_reads_, taken.unlocked_reads_);
+    end_walk();
     return *this;
   }
   // Unlocks, if it was locked by this handle: unlock(), to be told what came of it.
@@ -143,8 +148,9 @@ class shareable {
   [[nodiscard]] std::expected<void, error> lock(mode how = mode::exclusive,
                                                 deadline until = deadline::never()) {
     end_walk();
+    const bool was_held = locked().has_value();  // by another handle to it, for one
     auto done = tree_->lock(node_, how, until);
-    if (done) has_locked_ = true;
+    if (done && !was_held) has_locked_ = true;
     return done;
   }
   // Publishes what was written, all or nothing, and releases. Nothing, if it is not held, or by a
@@ -312,7 +318,8 @@ class shareable<T, Backend>::writing {
         exceptions_(other.exceptions_) {}
   writing& operator=(writing&&) = delete;
   // As unlock(), whose error is kept: see failure(). If an exception ends it, what was written
-  // since the lock was taken is dropped.
+  // since the lock was taken is dropped. Inside a reading, nothing is locked after it if the value
+  // cannot be had back: it has been removed, or this process is out of memory.
   ~writing() {
     if (of_ == nullptr) return;
     const bool is_unwinding = std::uncaught_exceptions() > exceptions_;

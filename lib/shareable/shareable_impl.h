@@ -192,13 +192,12 @@ std::expected<void, error> shareable<T, Backend>::writing::end(bool drops) {
   if (is_outermost_) of_->abandon();
   if (!is_upgrade_) return {};
   std::expected<void, error> done;
+  std::expected<void, error> back;
   if (!drops) done = of_->publish();
-  if (drops || !done) {
-    SHMARK_CHECK(of_->tree_->discard(*of_->node_),
-                 "a value could not be read again at the end of a write lock");
-  }
-  SHMARK_CHECK(of_->lock(mode::shared), "a read lock could not be kept at the end of a write lock");
-  return done;
+  if (drops || !done) back = of_->tree_->discard(*of_->node_);
+  if (back) back = of_->lock(mode::shared);
+  if (!back) of_->abandon();  // it may have been removed: there is nothing to go back to
+  return done ? back : done;
 }
 
 // --- Values.

@@ -24,9 +24,11 @@
 //                  new in the set and keep the copies; follow their references: what is in the set
 //                  now and is not held yet is taken in the same way, until nothing is missing.
 //                  Release what is not in the set any more. If a node of the set is held already by
-//                  this thread, by another lock: would_deadlock
+//                  this thread, by another lock, or a variable's own lock by this tree:
+//                  would_deadlock
 //   (2) publish    of all kept copies that are changed: variables' own locks in the order of their
-//                  numbers; write the values beside the old ones; registry shared, counts up;
+//                  numbers; write the values beside the old ones, without what an open transaction
+//                  has not committed; registry shared, counts up;
 //                  commit all of them together (store.h, (8)); counts down; release
 //   (3) unlock     (2); drop what could not be published; let go of the copies; release the
 //   advisory
@@ -34,7 +36,7 @@
 //   (4) upgrade    each lock in the order of numbers, from shared to exclusive; if one is refused,
 //                  those before it are downgraded again, and all is as it was. Then (1) goes on
 //                  from the fetching, for values may have been written by somebody who did not ask
-//   (5) downgrade  (2), then each lock in the reverse order
+//   (5) downgrade  (2), then each lock in the reverse order. Not amid a transaction on a copy
 //
 // Invariants
 //   A1  Between (1) and (3), everything that is read of a node of the set is one copy, whoever
@@ -43,7 +45,8 @@
 //   at
 //       all: not before (2), and never if the process dies before (2) decides.
 //   A3  Of those who ask for locks, nobody changes what a set consists of while another holds it.
-//   A4  An error of (1), (4) or (5) leaves held what was held before, in the same mode.
+//   A4  An error of (1), (4) or (5) leaves held what was held before, in the same mode; but nothing
+//       is held of what somebody removed meanwhile with its locks.
 //   A5  A forked child holds nothing, and publishes nothing of what its parent has changed.
 //
 // Process and thread safety: a tree belongs to one handle and those made from it: one thread at a
@@ -136,6 +139,11 @@ class tree {
   void release(hold& in) noexcept;
   expected upgrade(hold& in, const node& origin, deadline until);
   expected downgrade(hold& in);
+  // To shared, of what is held exclusively; what comes after it. One whose lock has gone with its
+  // store, because somebody removed it, is held no longer.
+  typename decltype(hold::nodes)::iterator downgrade(hold& in, std::uint64_t number) noexcept;
+  // If it has not gone by that; else there is nothing to hold any more, and `in` has gone, too.
+  bool has_origin(hold& in) noexcept;
   expected publish(hold& in, deadline until);
   // For the registry's lock.
   std::expected<store_type*, error> registry_store();

@@ -58,6 +58,11 @@ bool tree<Backend>::is_locked_by(const target<Backend>& of) noexcept {
 template <class Backend>
 auto tree<Backend>::lock(const node& origin, mode how, deadline until) -> expected {
   return contained("lock", space_, [&]() -> expected {
+    const auto check_own_locks = [this]() -> expected {
+      if (!family_->any([](const target<Backend>& one) { return one.holds_own_lock(); })) return {};
+      return failure(errc::would_deadlock, "lock", space_,
+                     because{"this handle holds a variable's own lock"}, "release that first");
+    };
     if (auto* const in = hold_of(origin->number()); in != nullptr) {
       const bool is_own = in->origin == origin->number();
       if (in->how == how || (!is_own && in->how == mode::exclusive)) return {};
@@ -66,8 +71,11 @@ auto tree<Backend>::lock(const node& origin, mode how, deadline until) -> expect
                        because{"what refers to it is locked shared by this handle"},
                        "lock that exclusively");
       }
-      return how == mode::shared ? downgrade(*in) : upgrade(*in, origin, until);
+      if (how == mode::shared) return downgrade(*in);
+      SHMARK_RETURN_IF_ERROR(check_own_locks());
+      return upgrade(*in, origin, until);
     }
+    SHMARK_RETURN_IF_ERROR(check_own_locks());
     hold made{.origin = origin->number(), .how = how};
     holds_.reserve(holds_.size() + 1);
     SHMARK_RETURN_IF_ERROR(take(made, origin, until));
@@ -197,22 +205,22 @@ auto tree<Backend>::upgrade(hold& in, const node& origin, deadline until) -> exp
                    because{"it is locked shared, and locks of its kind cannot be upgraded"},
                    "unlock it first");
   } else {
-    std::vector<typename Backend::lock*> done;
+    std::vector<std::uint64_t> done;
     done.reserve(in.nodes.size());
     const auto undo = [&] {
-      std::ranges::for_each(done.rbegin(), done.rend(), [](auto* lock) {
-        SHMARK_CHECK(lock->downgrade(), "a lock that was upgraded cannot be downgraded");
-      });
+      for (std::size_t left = done.size(); left-- > 0;) downgrade(in, done[left]);
+      in.how = mode::shared;
+      for (const auto& [number, it] : in.nodes) it->keep_as(mode::shared);
+      static_cast<void>(has_origin(in));
     };
     for (const auto& [number, it] : in.nodes) {
       SHMARK_ASSIGN_OR_RETURN(auto* const lock, it->advisory_lock());
       const bool may_wait = number == held_here::last(space());
       const auto got = lock->upgrade(may_wait ? until : deadline::none());
       if (got) {
-        done.push_back(lock);
+        done.push_back(number);
         continue;
       }
-      undo();
       auto why = got.error();
       why.object = space_;
       if (!may_wait && !until.is_none() && why.code == errc::would_block) {
@@ -220,6 +228,7 @@ auto tree<Backend>::upgrade(hold& in, const node& origin, deadline until) -> exp
                "lock exclusively",   space_,
                "unlock it first",    "others hold a part of it, too, and may wait for another"};
       }
+      undo();
       return std::unexpected(why);
     }
     in.how = mode::exclusive;
@@ -229,10 +238,7 @@ auto tree<Backend>::upgrade(hold& in, const node& origin, deadline until) -> exp
       }
       return take(in, origin, until);
     }();
-    if (refreshed) return {};
-    undo();
-    in.how = mode::shared;
-    for (const auto& [number, it] : in.nodes) it->keep_as(mode::shared);
+    if (!refreshed) undo();
     return refreshed;
   }
 }
@@ -244,18 +250,46 @@ auto tree<Backend>::downgrade(hold& in) -> expected {
                    because{"it is locked exclusively, and locks of its kind cannot be downgraded"},
                    "unlock it first");
   } else {
+    for (const auto& [number, it] : in.nodes) {
+      if (!it->is_in_transaction()) continue;
+      return failure(errc::would_deadlock, "lock shared", space_,
+                     because{"a transaction under the exclusive lock goes on"}, "end that first");
+    }
     SHMARK_RETURN_IF_ERROR(publish(in, deadline::never()));
-    bool is_first = true;
-    for (auto it = in.nodes.rbegin(); it != in.nodes.rend(); ++it) {
-      auto done = (*it->second->advisory_lock())->downgrade();
-      if (!done && is_first) return done;
-      SHMARK_CHECK(done, "a part of what is locked cannot be downgraded");
-      is_first = false;
+    // If one cannot be, this one says so.
+    SHMARK_RETURN_IF_ERROR((*in.nodes.rbegin()->second->advisory_lock())->downgrade());
+    auto left = std::prev(in.nodes.end());
+    while (left != in.nodes.begin()) {
+      const auto number = (--left)->first;
+      left = downgrade(in, number);
     }
     in.how = mode::shared;
     for (const auto& [number, it] : in.nodes) it->keep_as(mode::shared);
-    return {};
+    if (has_origin(in)) return {};
+    return failure(errc::not_found, "lock shared", space_, because{"it has been removed"});
   }
+}
+
+template <class Backend>
+auto tree<Backend>::downgrade(hold& in, std::uint64_t number) noexcept ->
+    typename decltype(hold::nodes)::iterator {
+  const auto found = in.nodes.find(number);
+  auto* const lock = *found->second->advisory_lock();
+  const auto done = lock->downgrade();
+  if (done) return found;
+  SHMARK_CHECK(done.error().code == errc::not_found, "a part of a lock cannot be downgraded");
+  found->second->let_go();
+  lock->release(mode::exclusive);
+  held_here::remove(space(), number);
+  return in.nodes.erase(found);
+}
+
+template <class Backend>
+bool tree<Backend>::has_origin(hold& in) noexcept {
+  if (in.nodes.contains(in.origin)) return true;
+  release(in);
+  std::erase_if(holds_, [&in](const hold& one) { return &one == &in; });
+  return false;
 }
 
 // --- Unlocking.

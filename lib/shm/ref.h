@@ -25,6 +25,7 @@
 // What survives a crash: the values that refer, and what they refer to (D1 to D7 in registry.h).
 #pragma once
 
+#include <algorithm>
 #include <boost/mpl/int.hpp>
 #include <boost/mpl/integral_c_tag.hpp>
 #include <boost/serialization/level.hpp>
@@ -80,6 +81,14 @@ class family {
     }
     members_.insert_or_assign(number, it);
   }
+  // Whether one is so.
+  template <class Predicate>
+  [[nodiscard]] bool any(const Predicate& is_so) const {
+    return std::ranges::any_of(members_, [&is_so](const auto& one) {
+      const auto it = one.second.lock();
+      return it != nullptr && is_so(*it);
+    });
+  }
   // Throws std::bad_alloc.
   [[nodiscard]] std::vector<std::shared_ptr<target<Backend>>> all() const {
     std::vector<std::shared_ptr<target<Backend>>> those;
@@ -117,6 +126,9 @@ class target {
   [[nodiscard]] virtual std::expected<void, error> keep(mode how, deadline until) = 0;
   virtual void keep_as(mode how) noexcept = 0;
   virtual void let_go() noexcept = 0;
+  // Whether its handle holds the variable's own lock; and whether it has begun a transaction.
+  [[nodiscard]] virtual bool holds_own_lock() const noexcept = 0;
+  [[nodiscard]] virtual bool is_in_transaction() const noexcept = 0;
   [[nodiscard]] virtual bool is_changed() const noexcept = 0;
   [[nodiscard]] virtual std::expected<void, error> begin_publishing(publication<Backend>& in,
                                                                     deadline until) = 0;
@@ -161,8 +173,8 @@ class reference_scope {
   reference_scope& operator=(const reference_scope&) = delete;
   ~reference_scope() { current = outer_; }
 
-  // Encoding met a reference. Throws refusal.
-  void meet(const std::shared_ptr<target<Backend>>& to);
+  // Encoding met a reference; in a family, whose handle that is to be from now on. Throws refusal.
+  [[nodiscard]] std::shared_ptr<target<Backend>> meet(const std::shared_ptr<target<Backend>>& to);
   // Decoding met one. Throws refusal.
   template <class T>
   [[nodiscard]] std::shared_ptr<target_of<T, Backend>> resolve(std::uint64_t number);
@@ -237,7 +249,7 @@ class ref {
   friend struct detail::reference_to;
   explicit ref(std::shared_ptr<detail::target_of<T, Backend>> to) noexcept : to_(std::move(to)) {}
   [[nodiscard]] std::uint64_t number() const noexcept;
-  void meet() const;
+  void meet();
 
   std::shared_ptr<detail::target_of<T, Backend>> to_;
 };

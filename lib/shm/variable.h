@@ -35,12 +35,14 @@
 //
 // Process and thread safety: any number of processes; a handle is for one thread at a time. Give
 // each thread, and each forked child, a copy() of its own. A child that asks by its parent's
-// handle, while the parent holds a lock by it, is stopped: it holds nothing.
+// handle, while the parent holds a lock by it, is stopped: it holds nothing. It may, if it is an
+// advisory lock that the parent holds, and reads what everybody sees.
 //
 // Kept copies: whoever holds a variable's advisory lock (lib/shareable does) has this handle keep
 // its copy: that is what it then reads, whatever others publish, and, under an exclusive lock, what
 // it writes, until all that was changed under the lock is published. update(), transact() and so on
-// then take no lock.
+// then take no lock. Under a shared lock they do, and what they commit is published at once, and is
+// the copy from then on; what they do not commit leaves it as it was.
 //
 // What survives a crash: the value as of the last commit. A transaction that was cut short at any
 // instruction leaves no trace (see store.h), but for counts that collect() sets right.
@@ -160,7 +162,10 @@ class variable {
 
   // Takes the exclusive lock, lets `change` work on the value, publishes. `change` is called with a
   // T&, and returns nothing, or whether to publish. If it throws, nothing is published and the
-  // exception goes on to the caller. Errors: as write(), and corrupt.
+  // exception goes on to the caller. Inside a transaction of the same handle it is that which
+  // publishes: what `change` has done until it threw or returned false is then part of value(), as
+  // what write() has assigned, and stays there unless the caller takes it back or commits nothing.
+  // Errors: as write(), and corrupt.
   template <change_of<T> F>
   [[nodiscard]] std::expected<void, error> update(F&& change, deadline until = deadline::never());
 
@@ -231,9 +236,9 @@ class variable {
   // `goes_on`: more may be changed after. `until`: for the registry's lock, if the value has
   // references.
   std::expected<void, error> commit(bool goes_on, deadline until = deadline::never());
-  // Writes the copy to the transaction's output, and what it refers to into published_. Errors: as
+  // Writes the value to the transaction's output, and what it refers to into published_. Errors: as
   // commit().
-  std::expected<void, error> encode();
+  std::expected<void, error> encode(const T& value);
   // Publishes what was encoded, which refers to these: (2) in registry.h. Errors: as commit().
   std::expected<void, error> publish(const detail::targets<Backend>& now, deadline until);
   std::expected<void, error> read_back();
@@ -265,6 +270,10 @@ class variable {
   std::expected<transaction, error> begin_kept();
   std::expected<void, error> commit_kept(bool goes_on);
   std::expected<void, error> back_up();
+  void go_back() noexcept;
+  [[nodiscard]] bool holds_own_lock() const noexcept {
+    return (exclusive_ || shared_) && since_fork_ == fork_depth();
+  }
   // Takes the variable's own lock, with the new value written and added to what is published. Until
   // end_publishing(). Errors: those of the lock, and as commit().
   std::expected<void, error> begin_publishing(detail::publication<Backend>& in, deadline until);
@@ -310,8 +319,11 @@ class variable {
   struct keeping {
     mode how;
     std::uint32_t since_fork = fork_depth();
-    bool is_changed = false;    // the copy is not what was published
-    std::optional<T> before{};  // what the end of a transaction goes back to
+    bool is_changed = false;  // the copy is not what was published
+    // What the end of a transaction goes back to.
+    std::optional<T> before{};
+    detail::targets<Backend> targets_before{};
+    std::uint64_t word_before = no_copy;
   };
   std::optional<keeping> kept_;
   detail::targets<Backend> published_;  // what a copy that is being published refers to
@@ -337,6 +349,7 @@ class variable<T, Backend>::transaction {
   // that, since only then is it known that the copy may differ from what everybody sees.
   [[nodiscard]] T& value() noexcept {
     of_->changed_ = true;
+    of_->word_ = no_copy;  // for a forked child, too: it must not take it for what everybody sees
     return of_->copy_;
   }
 

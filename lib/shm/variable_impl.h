@@ -43,12 +43,16 @@ class target_of final : public target<Backend> {
   void keep_as(mode how) noexcept override { it.kept_->how = how; }
   // The kept copy, to be changed. Requires: it is kept, exclusively.
   [[nodiscard]] T& change() noexcept {
+    SHMARK_CHECK(it.keeps(mode::exclusive) && it.kept_->since_fork == fork_depth(),
+                 "a writing is used without its lock");
     it.kept_->is_changed = true;
     it.word_ = variable<T, Backend>::no_copy;
     return it.copy_;
   }
   [[nodiscard]] const T& copy() const noexcept { return it.copy_; }
   void let_go() noexcept override { it.let_go(); }
+  [[nodiscard]] bool holds_own_lock() const noexcept override { return it.holds_own_lock(); }
+  [[nodiscard]] bool is_in_transaction() const noexcept override { return it.transactions_ != 0; }
   [[nodiscard]] bool is_changed() const noexcept override {
     return it.kept_ && it.kept_->is_changed;
   }
@@ -78,16 +82,23 @@ reference_scope<Backend>& reference_scope<Backend>::here() {
 }
 
 template <class Backend>
-void reference_scope<Backend>::meet(const std::shared_ptr<target<Backend>>& to) {
+std::shared_ptr<target<Backend>> reference_scope<Backend>::meet(
+    const std::shared_ptr<target<Backend>>& to) {
   if (to->space().view() != home_->key().space.view()) {
     throw refusal({errc::invalid, 0, "store reference to", to->space(),
                    "refer to variables of the same domain", "it is another domain's variable"});
   }
-  met_.emplace(to->number(), to);
+  auto own = to;
   if (family_ != nullptr) {
-    to->join(family_);
-    if (family_->find(to->number()) == nullptr) family_->add(to->number(), to);
+    if (auto known = family_->find(to->number())) {
+      own = std::move(known);
+    } else {
+      to->join(family_);
+      family_->add(to->number(), to);
+    }
   }
+  met_.emplace(own->number(), own);
+  return own;
 }
 
 template <class Backend>
@@ -142,8 +153,10 @@ std::uint64_t ref<T, Backend>::number() const noexcept {
 }
 
 template <class T, class Backend>
-void ref<T, Backend>::meet() const {
-  detail::reference_scope<Backend>::here().meet(to_);
+void ref<T, Backend>::meet() {
+  const auto own = detail::reference_scope<Backend>::here().meet(to_);
+  if (own == to_) return;
+  if (auto it = std::dynamic_pointer_cast<detail::target_of<T, Backend>>(own)) to_ = std::move(it);
 }
 
 template <class T, class Backend>
@@ -218,6 +231,7 @@ auto variable<T, Backend>::readlock(deadline until) -> std::expected<reading, er
 
 template <class T, class Backend>
 void variable<T, Backend>::end_reading() noexcept {
+  if (readings_ == 0) return;  // a parent's: see let_go()
   if (--readings_ == 0) shared_.reset();
 }
 
@@ -250,6 +264,12 @@ auto variable<T, Backend>::begin(deadline until) -> std::expected<transaction, e
       leave_fence();
       return std::unexpected(change.error());
     }
+    if (kept_) {
+      if (auto done = back_up(); !done) {
+        leave_fence();
+        return std::unexpected(done.error());
+      }
+    }
     shared_.reset();
     exclusive_.emplace(*std::move(change));
     since_fork_ = fork_depth();
@@ -277,15 +297,22 @@ auto variable<T, Backend>::writable(deadline until) -> std::expected<writing, er
 
 template <class T, class Backend>
 void variable<T, Backend>::end_transaction() noexcept {
+  if (transactions_ == 0) return;  // a parent's: see let_go()
   if (--transactions_ != 0) return;
+  const bool was_changed = std::exchange(changed_, false);
   if (!exclusive_) {  // of the kept copy
-    if (std::exchange(changed_, false)) std::swap(copy_, *kept_->before);
+    if (was_changed) go_back();
     kept_->before.reset();
     return;
   }
   // It must not be taken for the value that everybody sees.
-  if (std::exchange(changed_, false)) word_ = no_copy;
-  if (readings_ != 0) {
+  if (was_changed) word_ = no_copy;
+  if (kept_ && kept_->before) {  // nothing was published: it also goes back if it was refreshed
+    go_back();
+    kept_->before.reset();
+  } else if (kept_ && was_changed) {
+    SHMARK_CHECK(refresh(*exclusive_), "a value could not be read again under its lock");
+  } else if (readings_ != 0) {
     // Back to what is still held. Without it, or with a copy that is nobody's, there is no going
     // on.
     auto still = store_.downgrade(*exclusive_);
@@ -330,11 +357,11 @@ std::expected<void, error> variable<T, Backend>::update(F&& change, deadline unt
 // --- Publishing.
 
 template <class T, class Backend>
-std::expected<void, error> variable<T, Backend>::encode() {
+std::expected<void, error> variable<T, Backend>::encode(const T& value) {
   sink& to = exclusive_->output();
   to.clear();
   detail::reference_scope<Backend> scope(home_, family_, targets_);
-  const auto encoded = codec::encode(copy_, to);
+  const auto encoded = codec::encode(value, to);
   // A sink that is full says so at commit, which also makes it usable again.
   if (!encoded && !to.failure()) return encoded;
   published_.swap(scope.met());
@@ -344,7 +371,7 @@ std::expected<void, error> variable<T, Backend>::encode() {
 template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::commit(bool goes_on, deadline until) {
   if (!exclusive_) return commit_kept(goes_on);
-  SHMARK_RETURN_IF_ERROR(encode());
+  SHMARK_RETURN_IF_ERROR(encode(copy_));
   if (published_.empty() && exclusive_->references().empty()) {
     SHMARK_RETURN_IF_ERROR(exclusive_->commit());
   } else {
@@ -352,6 +379,7 @@ std::expected<void, error> variable<T, Backend>::commit(bool goes_on, deadline u
   }
   word_ = exclusive_->word();
   changed_ = false;
+  if (kept_) kept_->before.reset();
   open_own();
   return verify_ ? read_back() : std::expected<void, error>();
 }
@@ -443,15 +471,32 @@ std::expected<void, error> variable<T, Backend>::keep(mode how, deadline until) 
 
 template <class T, class Backend>
 void variable<T, Backend>::let_go() noexcept {
-  SHMARK_CHECK(transactions_ == 0 || kept_->since_fork != fork_depth(),
+  if (kept_ && kept_->since_fork != fork_depth()) {
+    // A forked child is in none of its parent's transactions, though it may see their ends.
+    if (!exclusive_) transactions_ = 0;
+    if (!shared_) readings_ = 0;
+    changed_ = false;
+  }
+  SHMARK_CHECK(transactions_ == 0 || exclusive_,
                "an advisory lock was released amid a transaction under it");
   kept_.reset();
 }
 
 template <class T, class Backend>
+void variable<T, Backend>::go_back() noexcept {
+  std::swap(copy_, *kept_->before);
+  targets_.swap(kept_->targets_before);
+  word_ = kept_->word_before;
+}
+
+template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::back_up() {
   if constexpr (std::copy_constructible<T>) {
-    return assign([this] { kept_->before.emplace(copy_); });
+    return assign([this] {
+      kept_->targets_before = targets_;
+      kept_->before.emplace(copy_);
+      kept_->word_before = word_;
+    });
   } else {
     return failure(errc::invalid, "change", store_.key().text(),
                    because{"its type cannot be copied"}, "change it by what holds the lock");
@@ -467,9 +512,11 @@ auto variable<T, Backend>::begin_kept() -> std::expected<transaction, error> {
 
 template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::commit_kept(bool goes_on) {
+  SHMARK_CHECK(keeps(mode::exclusive) && kept_->since_fork == fork_depth(),
+               "a forked child uses its parent's transaction");
+  word_ = no_copy;
   if (goes_on) SHMARK_RETURN_IF_ERROR(back_up());
   kept_->is_changed = true;
-  word_ = no_copy;
   changed_ = false;
   return {};
 }
@@ -480,7 +527,8 @@ std::expected<void, error> variable<T, Backend>::begin_publishing(detail::public
   SHMARK_ASSIGN_OR_RETURN(auto change, store_.write(until));
   exclusive_.emplace(std::move(change));
   since_fork_ = fork_depth();
-  auto written = encode();
+  // Amid a transaction, without what that has not committed.
+  auto written = encode(changed_ ? *kept_->before : copy_);
   if (written) {
     written = contained("publish", store_.key().text(), [&]() -> std::expected<void, error> {
       in.add(*exclusive_, published_);
@@ -494,8 +542,8 @@ std::expected<void, error> variable<T, Backend>::begin_publishing(detail::public
 template <class T, class Backend>
 void variable<T, Backend>::end_publishing(bool is_published) noexcept {
   if (is_published) {
-    word_ = exclusive_->word();
-    targets_.swap(published_);
+    (changed_ ? kept_->word_before : word_) = exclusive_->word();
+    (changed_ ? kept_->targets_before : targets_).swap(published_);
     kept_->is_changed = false;
   }
   exclusive_.reset();

@@ -245,6 +245,27 @@ TYPED_TEST(ShareableLock, AnUpdateUnderALockThatFailsLeavesTheCopyAsItWas) {
   EXPECT_EQ(now_in(own), 1);
 }
 
+TYPED_TEST(ShareableLock, AnUpdateUnderTheSharedLockThatFailsLeavesTheCopyAsItWas) {
+  auto own = this->template make<words>({.size = 256, .limit = 1000});
+  ASSERT_TRUE(own.set({{"a", 1}}));
+  ASSERT_TRUE(own.lock(mode::shared));
+  EXPECT_THROW(static_cast<void>(own.update([](words& all) {
+                 all["a"] = 2;
+                 throw std::runtime_error("stop");
+               })),
+               std::runtime_error);
+  EXPECT_EQ(now_in(own).at("a"), 1);
+  EXPECT_TRUE(own.update([](words& all) {
+    all["a"] = 3;
+    return false;
+  }));
+  EXPECT_EQ(now_in(own).at("a"), 1);
+  EXPECT_EQ(outcome(own.set({{std::string(2000, 'x'), 4}})), "no_space");
+  EXPECT_EQ(now_in(own), (words{{"a", 1}}));
+  ASSERT_TRUE(own.unlock());
+  EXPECT_EQ(now_in(own), (words{{"a", 1}}));
+}
+
 TYPED_TEST(ShareableLock, WhatIsAbandonedIsNotPublished) {
   auto own = this->template make<int>();
   ASSERT_TRUE(own.set(1));
@@ -323,6 +344,43 @@ TYPED_TEST(ShareableLock, AWritingInsideAReadingGoesBackToIt) {
     EXPECT_EQ(own.locked(), mode::shared);
   }
   EXPECT_FALSE(own.locked());
+}
+
+TYPED_TEST(ShareableLock, AWritingInsideAReadingOfWhatIsRemovedMeanwhileIsTold) {
+  if constexpr (convertible_lock<typename TypeParam::lock>) {
+    auto own = this->template make<int>();
+    {
+      auto seen = own.readable().value();
+      {
+        auto change = own.writable().value();
+        *change = 5;
+        auto remover = child::start([&] {
+          auto its = this->template make<int>();
+          EXPECT_TRUE(its.remove());
+        });
+        EXPECT_EQ(remover.wait(), exited(0));
+      }
+      ASSERT_TRUE(own.failure());
+      EXPECT_EQ(own.failure()->code, errc::not_found);
+    }
+    EXPECT_FALSE(own.locked());
+    EXPECT_EQ(outcome(own.get()), "not_found");
+  }
+}
+
+TYPED_TEST(ShareableLock, ADowngradeOfWhatHasBeenRemovedIsTold) {
+  if constexpr (convertible_lock<typename TypeParam::lock>) {
+    auto own = this->template make<int>();
+    ASSERT_TRUE(own.lock());
+    auto remover = child::start([&] {
+      auto its = this->template make<int>();
+      EXPECT_TRUE(its.remove());
+    });
+    EXPECT_EQ(remover.wait(), exited(0));
+    static_cast<void>(own.lock(mode::shared, deadline::none()));
+    static_cast<void>(own.unlock());
+    EXPECT_EQ(outcome(own.get()), "not_found");
+  }
 }
 
 TYPED_TEST(ShareableLock, AWritingSaysWhyItCouldNotPublish) {

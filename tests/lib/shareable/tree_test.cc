@@ -468,6 +468,46 @@ TYPED_TEST(ShareableTree, SeveralPartsAreHeldOneByOne) {
   EXPECT_EQ(this->number_at(root, "2"), 9);
 }
 
+TYPED_TEST(ShareableTree, AHandleReleasesOnlyWhatItHasTaken) {
+  auto root = this->make_line();
+  auto part = root.child(this->at(root, "a")).value();
+  ASSERT_TRUE(part.lock());
+  {
+    auto same = root.child(this->at(root, "a")).value();
+    EXPECT_TRUE(same.lock(mode::exclusive, deadline::none())) << "it is held";
+  }
+  EXPECT_EQ(part.locked(), mode::exclusive);
+  this->elsewhere([&] {
+    auto own = this->open();
+    auto its = own.child(this->at(own, "a")).value();
+    EXPECT_EQ(outcome(its.lock(mode::shared, deadline::none())), "would_block");
+  });
+}
+
+TYPED_TEST(ShareableTree, WhoHoldsAVariablesOwnLockDoesNotWaitForTheWhole) {
+  auto root = this->make_line();
+  steps step;
+  auto holder = child::start([&] {
+    auto own = this->open();
+    EXPECT_TRUE(own.lock());
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  const auto low = this->at(root, "ab");
+  {
+    const auto change = low->transact();
+    EXPECT_EQ(outcome(root.lock(mode::exclusive, deadline::none())), "would_deadlock");
+  }
+  {
+    const auto seen = low->readlock();
+    EXPECT_EQ(outcome(root.lock(mode::exclusive, deadline::none())), "would_deadlock");
+  }
+  EXPECT_EQ(outcome(root.lock(mode::exclusive, deadline::none())), "would_block");
+  step.reach(2);
+  EXPECT_EQ(holder.wait(), exited(0));
+}
+
 // --- All or nothing.
 
 TYPED_TEST(ShareableTree, WhatCannotBePublishedLeavesAllAsItWas) {
@@ -487,6 +527,78 @@ TYPED_TEST(ShareableTree, WhatCannotBePublishedLeavesAllAsItWas) {
     EXPECT_EQ(**first->read(), "one");
     EXPECT_EQ(**second->read(), "two");
   }
+}
+
+TYPED_TEST(ShareableTree, OnlyWhatATransactionHasCommittedIsPublished) {
+  auto root = this->make_line();
+  const auto a = this->at(root, "a");
+  const auto published = [&] {
+    int seen = 0;
+    auto own = this->open();  // by the same thread, and without a lock
+    return seen + this->number_at(own, "a");
+  };
+  ASSERT_TRUE(root.lock());
+  {
+    auto change = a->transact().value();
+    change.value().number = 20;
+    ASSERT_TRUE(root.publish());
+    EXPECT_EQ(published(), 2);
+    ASSERT_TRUE(change.commit());
+    change.value().number = 99;
+    ASSERT_TRUE(root.publish());
+    EXPECT_EQ(published(), 20);
+    EXPECT_EQ(change.value().number, 99);
+  }
+  EXPECT_EQ(this->number_at(root, "a"), 20);
+  ASSERT_TRUE(root.unlock());
+  EXPECT_EQ(this->number_at(root, "a"), 20);
+  EXPECT_EQ(published(), 20);
+}
+
+TYPED_TEST(ShareableTree, AmidATransactionALockIsNotDowngraded) {
+  auto root = this->make_line();
+  ASSERT_TRUE(root.lock());
+  {
+    auto change = this->at(root, "a")->transact().value();
+    EXPECT_EQ(outcome(root.lock(mode::shared)), "would_deadlock");
+    EXPECT_EQ(root.locked(), mode::exclusive);
+    change.value().number = 5;
+    EXPECT_TRUE(change.commit());
+  }
+  ASSERT_TRUE(root.unlock());
+  EXPECT_EQ(this->number_at(root, "a"), 5);
+}
+
+TYPED_TEST(ShareableTree, AReferenceReadByAnotherHandleIsOneCopyToo) {
+  auto root = this->make_line();
+  auto other = this->open();
+  const auto a = this->at(root, "a");
+  const auto foreign = this->at(other, "a");
+  ASSERT_TRUE(root.update([&](auto& it) { it.below["z"] = foreign; }));
+  ASSERT_TRUE(root.lock());
+  this->set_number(root, "z", 5);
+  EXPECT_EQ(this->number_at(root, "a"), 5);
+  this->set_number(root, "a", 6);
+  EXPECT_EQ(this->number_at(root, "z"), 6);
+  EXPECT_EQ((*foreign->read())->number, 2) << "the other handle's";
+  ASSERT_TRUE(root.unlock());
+  EXPECT_EQ((*foreign->read())->number, 6);
+}
+
+TYPED_TEST(ShareableTree, AReferenceReadByAnotherHandleIsOneCopyAlsoUnderTheLock) {
+  auto root = this->make_line();
+  auto other = this->open();
+  const auto foreign = this->at(other, "a");
+  ASSERT_TRUE(root.lock());
+  ASSERT_TRUE(root.update([&](auto& it) { it.below["z"] = foreign; }));
+  this->set_number(root, "a", 7);
+  ASSERT_TRUE(root.unlock());
+  ASSERT_TRUE(root.lock());
+  EXPECT_EQ(this->number_at(root, "z"), 7);
+  this->set_number(root, "z", 5);
+  EXPECT_EQ(this->number_at(root, "a"), 5);
+  ASSERT_TRUE(root.unlock());
+  EXPECT_EQ(this->number_at(other, "a"), 5);
 }
 
 TYPED_TEST(ShareableTree, ALockThatCannotReadAllHoldsNothing) {
@@ -534,6 +646,26 @@ TYPED_TEST(ShareableTree, AForkedChildHoldsNothingOfTheTree) {
   EXPECT_EQ(this->number_at(root, "ab"), 9);
   ASSERT_TRUE(root.unlock());
   EXPECT_EQ(this->number_at(root, "ab"), 9);
+}
+
+TYPED_TEST(ShareableTree, AForkedChildHoldsNothingOfATransactionUnderTheLock) {
+  auto root = this->make_line();
+  const auto a = this->at(root, "a");
+  ASSERT_TRUE(root.lock());
+  auto change = a->transact().value();
+  change.value().number = 9;
+  this->elsewhere([&] {
+    EXPECT_EQ(this->number_at(root, "a"), 2);
+    EXPECT_TRUE(a->update([](auto& it) { it.number = 4; }));
+    this->elsewhere([&] {
+      auto own = this->open();
+      EXPECT_EQ(this->number_at(own, "a"), 4);
+      EXPECT_TRUE(this->at(own, "a")->transact(deadline::none())) << "its own lock is free";
+    });
+    const auto ended = std::move(change);
+  });
+  EXPECT_EQ(this->number_at(root, "a"), 9);
+  EXPECT_TRUE(change.commit());
 }
 
 }  // namespace
