@@ -242,7 +242,9 @@ class registry {
   numbers count_down(const numbers& some) const;
 
   static bool has_name(const registry_contents& known, std::uint64_t number);
-  static void take_names(registry_contents& all, std::uint64_t number);
+  // Returns them.
+  static decltype(registry_contents::names) take_names(registry_contents& all,
+                                                       std::uint64_t number);
 
   // How to remove one.
   struct request {

@@ -148,9 +148,14 @@ auto registry<Backend>::make(transaction& change, std::string_view name, const c
   for (;;) {
     const store_key key(segment_key::random_in(key_.space), key_.whose);
     if (change.value().variables.contains(key.number)) continue;
-    change.value().variables[key.number] = {type, entry_state::making};
-    if (!name.empty()) change.value().names.insert_or_assign(std::string(name), key.number);
-    SHMARK_RETURN_IF_ERROR(change.commit());
+    auto& all = change.value();
+    all.variables[key.number] = {type, entry_state::making};
+    if (!name.empty()) all.names.insert_or_assign(std::string(name), key.number);
+    if (auto done = change.commit(); !done) {
+      change.value().variables.erase(key.number);
+      take_names(change.value(), key.number);
+      return std::unexpected(done.error());
+    }
     auto made = store_type::create(key, options);
     auto done =
         made ? set_state(change, key.number, entry_state::ready) : erase(change, key.number);
@@ -165,16 +170,24 @@ auto registry<Backend>::make(transaction& change, std::string_view name, const c
 template <class Backend>
 std::expected<void, error> registry<Backend>::set_state(transaction& change, std::uint64_t number,
                                                         entry_state state) {
-  change.value().variables[number].state = state;
-  return change.commit();
+  auto& its = change.value().variables[number].state;
+  const auto before = std::exchange(its, state);
+  auto done = change.commit();
+  if (!done) change.value().variables[number].state = before;
+  return done;
 }
 
 template <class Backend>
 std::expected<void, error> registry<Backend>::erase(transaction& change, std::uint64_t number) {
-  auto& all = change.value();
-  all.variables.erase(number);
-  std::erase_if(all.names, [number](const auto& name) { return name.second == number; });
-  return change.commit();
+  // Kept apart, so that no memory is needed to put them back.
+  auto entry = change.value().variables.extract(number);
+  auto names = take_names(change.value(), number);
+  auto done = change.commit();
+  if (!done) {
+    if (entry) change.value().variables.insert(std::move(entry));
+    change.value().names.merge(names);
+  }
+  return done;
 }
 
 // --- (7) Finishing what was cut short.
@@ -308,8 +321,11 @@ auto registry<Backend>::remove(std::uint64_t number, const request& by, deadline
     if (it.referrers() != 0 && !by.is_forced) {
       if (by.name.empty()) return false;
       it.set_unnamed();
-      take_names(change->value(), number);
-      SHMARK_RETURN_IF_ERROR(change->commit());
+      auto names = take_names(change->value(), number);
+      if (auto taken = change->commit(); !taken) {
+        change->value().names.merge(names);
+        return std::unexpected(taken.error());
+      }
       is_unnamed = true;
       return false;
     }
@@ -355,8 +371,14 @@ bool registry<Backend>::has_name(const registry_contents& known, std::uint64_t n
 }
 
 template <class Backend>
-void registry<Backend>::take_names(registry_contents& all, std::uint64_t number) {
-  std::erase_if(all.names, [number](const auto& name) { return name.second == number; });
+auto registry<Backend>::take_names(registry_contents& all, std::uint64_t number)
+    -> decltype(registry_contents::names) {
+  decltype(registry_contents::names) taken;
+  for (auto it = all.names.begin(); it != all.names.end();) {
+    const auto name = it++;
+    if (name->second == number) taken.insert(all.names.extract(name));
+  }
+  return taken;
 }
 
 // --- (6) Collecting.
