@@ -43,7 +43,9 @@
 //                What is left refers to itself in circles: empty its values, as (2) would. Or it
 //                has been counted wrong, or cannot be read: remove it all the same. Then remove the
 //                registry, if still empty, without letting go of its lock. What cannot be removed
-//                stays, with all that it may refer to
+//                stays, with all that it may refer to.
+//                Or, if nobody has any of it open: registry exclusive: (7) for each, and what is
+//                ready then goes as in (4), whatever refers to it; the registry last
 //
 // Invariants
 //   D1  Every store of the domain is named by an entry, from before it is made until after it has

@@ -514,8 +514,9 @@ std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until)
     if (attached ? *attached : attached.error().code != errc::not_found) return false;
   }
   for (const auto& [number, about] : all) {
-    SHMARK_RETURN_IF_ERROR(about.state == entry_state::ready ? bury(change, number)
-                                                             : finish(change, number, until));
+    SHMARK_RETURN_IF_ERROR(finish(change, number, until));
+    // Ready, or so again: its remover had died before it began.
+    if (change.value().variables.contains(number)) SHMARK_RETURN_IF_ERROR(bury(change, number));
   }
   SHMARK_RETURN_IF_ERROR(change.remove());
   return true;

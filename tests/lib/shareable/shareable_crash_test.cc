@@ -176,5 +176,27 @@ TYPED_TEST(ShareableCrash, WhoeverDiesMakingOrRemovingOneOthersMakeIt) {
   EXPECT_GT(deaths, 20);
 }
 
+TYPED_TEST(ShareableCrash, WhatOneDiedRemovingIsReclaimedWithoutARest) {
+  this->prepare();
+  const int deaths = mortal::dies_at_each_step(
+      [&] {
+        const int steps = std::exchange(mortal::steps_left, 0);
+        auto root = this->open();
+        mortal::steps_left = steps;  // it is the removal that is to be cut short
+        EXPECT_TRUE(root.remove());
+      },
+      [&] {
+        const auto done = TestFixture::tree::reclaim(this->key());
+        if (done) {
+          EXPECT_TRUE(*done) << "what only the dead had open counts as open";
+        } else {
+          EXPECT_EQ(done.error().code, errc::not_found);
+        }
+        this->expect_gone();
+        this->prepare();
+      });
+  EXPECT_GT(deaths, 10);
+}
+
 }  // namespace
 }  // namespace shmark
