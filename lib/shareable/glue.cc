@@ -22,6 +22,7 @@ std::uint32_t crc32(std::string_view text) noexcept {
 
 std::string glue::text() const {
   if (is_private()) return "private";
+  if (!space_.empty()) return space_;
   if (!key_) return text_;
   std::array<char, 16> digits;
   std::snprintf(digits.data(), digits.size(), "0x%08x", *key_);
@@ -40,6 +41,7 @@ std::optional<std::uint32_t> glue::key(bool by_crc32) const noexcept {
 }
 
 std::string glue::space(bool by_crc32) const {
+  if (!space_.empty()) return space_;
   std::array<char, 32> name;
   if (const auto number = key(by_crc32)) {
     std::snprintf(name.data(), name.size(), "glue-%08x", *number);

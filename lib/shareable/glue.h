@@ -9,7 +9,8 @@
 // have the same do not meet (mismatch), but one keeps the other out.
 //
 // A glue is a space of its own (segment.h) without a user's number, "glue-64617461", so that users
-// who trust each other can meet in it.
+// who trust each other can meet in it. Who wants what is shared to lie elsewhere, with other things
+// of his that go together, names a space: glue::in_space("1000.mine").
 //
 // A value; thread-safe.
 #pragma once
@@ -31,12 +32,20 @@ class glue {
   glue(std::string_view text) : text_(text) {}                          // NOLINT
   glue(const std::string& text) : text_(text) {}                        // NOLINT
   glue(const char* text) : text_(text) {}                               // NOLINT
+  // In a space of the caller's choice, in which nothing else has the number 0: no domain, either.
+  [[nodiscard]] static glue in_space(std::string_view space) {
+    glue made;
+    made.space_ = space;
+    return made;
+  }
 
-  [[nodiscard]] bool is_private() const noexcept { return !key_ && text_.empty(); }
+  [[nodiscard]] bool is_private() const noexcept {
+    return !key_ && text_.empty() && space_.empty();
+  }
   // For messages.
   [[nodiscard]] std::string text() const;
 
-  // The integer; nothing for a private one.
+  // The integer; nothing for a private one, or for a space.
   [[nodiscard]] std::optional<std::uint32_t> key(bool by_crc32) const noexcept;
   // Where its variable lies: of a private glue, somewhere else each time.
   [[nodiscard]] std::string space(bool by_crc32) const;
@@ -46,6 +55,7 @@ class glue {
  private:
   std::optional<std::uint32_t> key_;
   std::string text_;
+  std::string space_;  // of in_space()
 };
 
 namespace detail {

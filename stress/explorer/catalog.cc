@@ -6,6 +6,7 @@
 #include "lib/store/store.h"
 #include "stress/explorer/domain_operations.h"
 #include "stress/explorer/lock_operations.h"
+#include "stress/explorer/shareable_operations.h"
 #include "stress/explorer/store_operations.h"
 
 namespace shmark::explorer {
@@ -17,6 +18,7 @@ const std::vector<operation>& catalog() {
     add_contended_operations<robust_rw>(made);
     add_store_operations<store<posix_segment, robust_rw>>(made);
     add_domain_operations<default_backend>(made);
+    add_shareable_operations<default_backend>(made);
     return made;
   }();
   return all;

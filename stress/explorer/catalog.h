@@ -1,5 +1,5 @@
-// All operations that the program explores: a further one is an entry in lock_operations.h or
-// store_operations.h.
+// All operations that the program explores: a further one is an entry in lock_operations.h,
+// store_operations.h, domain_operations.h or shareable_operations.h.
 #pragma once
 
 #include <vector>
@@ -8,7 +8,7 @@
 
 namespace shmark::explorer {
 
-// On robust_rw, and on stores in POSIX segments under it.
+// On robust_rw, and on stores in POSIX segments under it, and what stands on them.
 [[nodiscard]] const std::vector<operation>& catalog();
 
 }  // namespace shmark::explorer

@@ -7,25 +7,31 @@
 // it; and when the domain is cleaned up, nothing is left.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <boost/serialization/vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lib/shm/domain.h"
+#include "stress/explorer/linked_scene.h"
 #include "stress/explorer/operation.h"
 
 namespace shmark::explorer {
 
 template <class Backend>
-class domain_scene {
+class domain_scene : public linked_scene<Backend> {
+  using base = linked_scene<Backend>;
+  using base::collect;
+  using base::is_early;
+  using base::judge;
+  using base::reached_;
+  using base::scene_;
+
  public:
+  using base::must;
   struct item {
     int value = 0;
     ref<item, Backend> next;
@@ -44,14 +50,7 @@ class domain_scene {
   enum peer_way { collects_first, uses_first, cleans_up_first, ways };
 
   explicit domain_scene(const scene& in)
-      : scene_(in), name_(in.key.space.view().substr(in.key.space.view().find('.') + 1)) {}
-
-  // Of results that are errors in nobody's book.
-  template <class T>
-  [[nodiscard]] T must(std::string_view doing, std::expected<T, error> got) const {
-    if (!got) scene_.give_up(doing, got.error());
-    if constexpr (!std::is_void_v<T>) return *std::move(got);
-  }
+      : base(in), name_(in.key.space.view().substr(in.key.space.view().find('.') + 1)) {}
 
   [[nodiscard]] domain_type make() const {
     return must("making the domain", domain_type::open(name_));
@@ -62,8 +61,7 @@ class domain_scene {
   [[nodiscard]] variable_of<shelf> shelf_of(domain_type& in, std::string_view name) const {
     return must("opening a shelf", in.template variable<shelf>(name));
   }
-  // An unnamed variable, or a named one, with a small number: the random numbers of those that are
-  // made while a process is traced are larger then, nearly always, so that all runs are alike.
+  // An unnamed variable, or a named one, with a small number.
   [[nodiscard]] reference make_early(domain_type& in, int value, reference next = {}) const {
     for (;;) {
       auto made = must("making an item", in.make_ref(item{value, next}));
@@ -114,14 +112,12 @@ class domain_scene {
       judge(describe(*in), before, after);
       use(*in);
       collect(*in);
-      expect_nothing_else(*in);
+      base::expect_nothing_else(*in, describe(*in));
     }
     must("cleaning up", in->cleanup(scene_.soon()));
   }
 
  private:
-  static bool is_early(std::uint64_t number) noexcept { return number >> 58U == 0; }
-
   std::string describe(const reference& to, int depth_max) {
     if (!to) return "";
     reached_.insert(to->number());
@@ -129,38 +125,6 @@ class domain_scene {
     auto text = std::to_string(its->value);
     if (its->next && depth_max > 0) text += '>' + describe(its->next, depth_max - 1);
     return text;
-  }
-  void judge(const std::string& found, const std::string& before, const std::string& after) const {
-    if (found != before && found != after) {
-      scene_.give_up(finding::torn, fmt::format("found {}, not {} or {}", found, before, after));
-    }
-    if (before != after && found == before && scene_.must_be_new()) {
-      scene_.give_up(finding::lost, fmt::format("found {}, though {} was done", found, after));
-    }
-    scene_.saw(found == before ? sight::old_value : sight::new_value);
-  }
-  void collect(domain_type& in) const {
-    const auto done = must("collecting", in.collect(scene_.soon()));
-    if (done.dangling != 0) {
-      scene_.give_up(finding::lost, fmt::format("{} references lead nowhere", done.dangling));
-    }
-    if (done.unreadable != 0) {
-      scene_.give_up(finding::broken, fmt::format("{} variables cannot be read", done.unreadable));
-    }
-  }
-  // After a collection there is what can be reached, and all counts are right.
-  void expect_nothing_else(domain_type& in) {
-    const auto text = describe(in);
-    const auto all = must("counting", in.count());
-    if (all != reached_.size()) {
-      scene_.give_up(finding::leaked,
-                     fmt::format("{} variables, and {} of them in {}", all, reached_.size(), text));
-    }
-    const auto again = must("collecting again", in.collect(scene_.soon()));
-    if (again.removed != 0 || again.corrected != 0) {
-      scene_.give_up(finding::broken, fmt::format("a second collection removes {} and corrects {}",
-                                                  again.removed, again.corrected));
-    }
   }
   // Stores, copies and drops references.
   void use(domain_type& in) const {
@@ -179,9 +143,7 @@ class domain_scene {
     must("removing", in.remove("fresh", scene_.soon()));
   }
 
-  const scene& scene_;
   std::string name_;
-  std::set<std::uint64_t> reached_;  // the numbers of what was described
 };
 
 template <class Backend>

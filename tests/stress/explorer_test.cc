@@ -157,6 +157,26 @@ TEST(Explorer, KillsOneThatRemovesAStoreAndOneThatMakesIt) {
   expect_passed(explore(known("create"), {}));
 }
 
+// In one of the ways in which peers can come after: the program takes all, and has more operations
+// of this kind, which take too long for a test.
+operation in_one_way(std::string_view name) {
+  auto what = known(name);
+  what.variants = 1;
+  return what;
+}
+
+TEST(Explorer, KillsOneThatPublishesSeveralVariablesTogether) {
+  const auto done = explore(in_one_way("publish_together"), {});
+  expect_passed(done);
+  EXPECT_GE(done.seen.states, 100U);
+  EXPECT_GT(done.seen.of(sight::old_value), 0U) << "nobody died before it was decided";
+  EXPECT_GT(done.seen.of(sight::new_value), 0U) << "nobody died after";
+}
+
+TEST(Explorer, KillsOneThatMakesWhatIsSharedByGlue) {
+  expect_passed(explore(in_one_way("make_shareable"), {}));
+}
+
 TEST(Explorer, SaysWhatIsBlockedByOneThatIsStopped) {
   constexpr explorer::options how{.fault = fault_kind::stop, .probe = 60ms};
   const auto done = explore(known("exclusive"), how);

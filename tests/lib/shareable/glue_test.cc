@@ -48,7 +48,17 @@ TEST(Glue, TextsOfTheSameCrc32HaveDifferentNames) {
   EXPECT_NE(one.name(true), one.name(false));
 }
 
+TEST(Glue, IsASpaceIfOneIsNamed) {
+  const auto named = glue::in_space("1000.mine");
+  EXPECT_FALSE(named.is_private());
+  EXPECT_EQ(named.space(false), "1000.mine");
+  EXPECT_EQ(named.space(true), "1000.mine");
+  EXPECT_EQ(named.name(true), glue("data").name(false));
+  EXPECT_EQ(named.key(true), std::nullopt);
+}
+
 TEST(Glue, IsShownAsItWasGiven) {
+  EXPECT_EQ(glue::in_space("1000.mine").text(), "1000.mine");
   EXPECT_EQ(glue("data").text(), "data");
   EXPECT_EQ(glue(255).text(), "0x000000ff");
   EXPECT_EQ(glue().text(), "private");
