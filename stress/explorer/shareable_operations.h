@@ -203,6 +203,15 @@ class shareable_scene : public linked_scene<Backend> {
     auto root = open();
     static_cast<void>(describe(root));
   }
+  // With the value that it has.
+  void rewrite_last_part() const {
+    auto own = last_part();
+    auto change = must("a peer asked to write a part", own.write(scene_.soon()));
+    const std::vector same(change.bytes().begin(), change.bytes().end());
+    const auto references = change.references().copy();
+    change.output().write(same.data(), same.size());
+    must("a peer asked to write a part", change.commit(references));
+  }
   void lock_and_unlock() const {
     auto root = open();
     must("locking", root.lock());
@@ -260,16 +269,6 @@ class shareable_scene : public linked_scene<Backend> {
     auto own = last_part();
     static_cast<void>(must("a peer asked to read a part", own.read(scene_.soon())));
   }
-  // With the value that it has.
-  void rewrite_last_part() const {
-    auto own = last_part();
-    auto change = must("a peer asked to write a part", own.write(scene_.soon()));
-    const std::vector same(change.bytes().begin(), change.bytes().end());
-    const auto references = change.references().copy();
-    change.output().write(same.data(), same.size());
-    must("a peer asked to write a part", change.commit(references));
-  }
-
   // All that one can do with it: reads and writes without a lock, under a shared and an exclusive
   // one, and by others who find what was written. Leaves last_used().
   void use(shared& root, const std::string& found) {
@@ -380,6 +379,7 @@ void add_shareable_operations(std::vector<operation>& to) {
       made.witness = by([=](const scene&, own_scene& own) { own.witness(before, after); });
     }
     made.recoverers = {recoverer([](own_scene& own) { own.read_last_part_and_root(); }),
+                       recoverer([](own_scene& own) { own.rewrite_last_part(); }),
                        recoverer([](own_scene& own) { own.lock_and_unlock(); }),
                        recoverer([](own_scene& own) { own.collect_all(); })};
   };
@@ -389,14 +389,21 @@ void add_shareable_operations(std::vector<operation>& to) {
     made.variants = own_scene::existence_ways;
   };
 
-  // Of a root and three parts: one gives its data segment back, one needs one, one does neither.
+  // A root and three parts. They have been published together before: that must not be taken for
+  // what is begun after.
   const auto prepare_four = by([](const scene&, own_scene& own) {
     auto root = own.make_early(true);
-    const auto first = own.make_part_early(root, own.part_of(1, 600));
-    const auto second = own.make_part_early(root, own.part_of(1, 90));
-    const auto third = own.make_part_early(root, own.part_of(1, 90));
-    own.write(root, own.part_of(1, 80, {first, second, third}));
+    std::vector<typename own_scene::reference> parts;
+    for (int i = 0; i < 3; ++i) parts.push_back(own.make_part_early(root, own.part_of(0, 50)));
+    own.write(root, own.part_of(0, 50, parts));
+    own.must("locking", root.lock());
+    own.write(root, own.part_of(1, 80, parts));
+    own.write(parts[0], own.part_of(1, 600));
+    own.write(parts[1], own.part_of(1, 90));
+    own.write(parts[2], own.part_of(1, 90));
+    own.must("unlocking", root.unlock());
   });
+  // Of the parts, one gives its data segment back, one needs one, one does neither.
   add("publish_together", "change a root and three parts under one lock", prepare_four,
       by([](const scene&, own_scene& own) {
         auto root = own.open();
