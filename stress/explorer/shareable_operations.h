@@ -148,6 +148,7 @@ class shareable_scene : public linked_scene<Backend> {
     if (way == cleans_up_first) return clean_up();
     if (way >= witness_reads) hear_witness();
     if (way == collects_first) collect_all();
+    if (way == reads_first) read_and_go();
     if (way == reads_last_part_first) look_at_last_part();
     if (way == writes_last_part_first) rewrite_last_part();
     auto root = open();
@@ -200,8 +201,7 @@ class shareable_scene : public linked_scene<Backend> {
   // What recoverers do, but for their marks.
   void read_last_part_and_root() {
     look_at_last_part();
-    auto root = open();
-    static_cast<void>(describe(root));
+    read_and_go();
   }
   // With the value that it has.
   void rewrite_last_part() const {
@@ -251,6 +251,12 @@ class shareable_scene : public linked_scene<Backend> {
       scene_.give_up("opening what is shared", root.error());
     }
     return {};
+  }
+
+  // What one lets go of who comes, reads and goes is referred to, and stays.
+  void read_and_go() {
+    auto passing = open();
+    static_cast<void>(describe(passing));
   }
 
   // The variable with the largest number, by itself.
