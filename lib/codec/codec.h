@@ -118,10 +118,10 @@ concept codec = requires(const T& value, T& into, sink& to, std::span<const std:
   // Appends the value's bytes. Errors: those of the sink; invalid if serialize() threw or the codec
   // does not take such a value; no_space.
   { C::encode(value, to) } -> std::same_as<std::expected<void, error>>;
-  // Reads a value from the beginning of `from`, into an existing object so that its memory can be
-  // used again. Errors: corrupt; mismatch, if it was written by another codec or version, which not
-  // every codec can tell from corrupt; no_space. The object then holds something valid but
-  // unspecified.
+  // Reads a value from `from`, which is all of it and nothing else, into an existing object so that
+  // its memory can be used again. Errors: corrupt; mismatch, if it was written by another codec or
+  // version, or for another type, which not every codec can tell from corrupt; no_space. The object
+  // then holds something valid but unspecified.
   { C::decode(from, into) } -> std::same_as<std::expected<void, error>>;
 };
 

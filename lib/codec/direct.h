@@ -54,7 +54,11 @@ class direct {
   template <class T>
   [[nodiscard]] static std::expected<void, error> decode(std::span<const std::byte> from,
                                                          T& into) noexcept {
-    return detail::within_border(detail::decoding, name, [&] { direct_input(from) >> into; });
+    return detail::within_border(detail::decoding, name, [&] {
+      direct_input in(from);
+      in >> into;
+      in.end();
+    });
   }
 };
 static_assert(codec<direct, int>);

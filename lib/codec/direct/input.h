@@ -81,6 +81,10 @@ class direct_input : public detail::archive_base {
     return *this;
   }
 
+  // Errors: mismatch, if something follows: a program with another type of this name wrote it.
+  void end() const {
+    if (left() != 0) throw refused(errc::mismatch, "it goes on where this program's type ends");
+  }
   void load_binary(void* into, std::size_t size) {
     if (size != 0) std::memcpy(into, take(size), size);
   }
@@ -117,7 +121,7 @@ class direct_input : public detail::archive_base {
 
   [[nodiscard, gnu::always_inline]] const std::byte* take(std::size_t size) {
     if (size > left()) [[unlikely]]
-      fail("it ends too early");
+      end_too_early();
     return std::exchange(at_, at_ + size);
   }
   template <class T>
@@ -134,7 +138,7 @@ class direct_input : public detail::archive_base {
   [[nodiscard, gnu::always_inline]] std::size_t get_count(std::size_t item_size = 1) {
     const std::uint64_t count = get_number();
     if (count > left() / item_size) [[unlikely]]
-      fail("it ends too early");
+      end_too_early();
     return count;
   }
   [[nodiscard]] std::uint32_t get_version() { return checked_version(get_number()); }
@@ -552,8 +556,13 @@ class direct_input : public detail::archive_base {
         {errc::mismatch, 0, "decode class", short_text(boost::core::demangle(of.name())),
          "update this program: a newer one wrote it", "its version is newer than this program's"});
   }
-  [[noreturn, gnu::cold, gnu::noinline]] static void fail(const char* why) {
-    throw refused(errc::corrupt, why);
+  [[noreturn, gnu::cold, gnu::noinline]] static void fail(const char* why,
+                                                          const char* remedy = "") {
+    throw refused(errc::corrupt, why, remedy);
+  }
+  [[noreturn, gnu::cold, gnu::noinline]] static void end_too_early() {
+    fail("it ends too early",
+         "if its type has other members in the program that wrote it, use that, or write it anew");
   }
 
   const std::byte* at_;

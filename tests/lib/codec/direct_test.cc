@@ -139,6 +139,13 @@ TEST(DirectFormat, RefusesAnotherVersionOfItself) {
   EXPECT_EQ(kind(direct::decode(bytes, into)), "mismatch");
 }
 
+TEST(DirectFormat, RefusesWhatGoesOnWhereItsTypeEnds) {
+  buffer bytes;
+  ASSERT_TRUE(direct::encode(std::pair(1, 2), bytes));
+  int into = 0;
+  EXPECT_EQ(kind(direct::decode(bytes.bytes(), into)), "mismatch");
+}
+
 TEST(DirectFormat, RefusesWhatANewerBoostWrote) {
   auto bytes = encoded(7);
   bytes[1] = std::byte{254};
