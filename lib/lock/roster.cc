@@ -140,10 +140,13 @@ struct memberships {
   ~memberships() {
     has_ended = true;
     drop_foreign();
-    leave_if([](const member&) { return true; });
-    // The thread ends holding a lock. Its proof must stay mapped until the kernel has seen it; and
-    // what is released later on, by a static object, is still this thread's.
-    if (all.empty()) thread_serial = 0;
+    // If the thread ends holding a lock, its proof must stay mapped until the kernel has seen it. A
+    // static object may release it later on; this, and what that takes other locks for, is still
+    // this thread's doing.
+    if (std::ranges::all_of(all, [](const auto& one) { return one->holds == 0; })) {
+      leave_if([](const member&) { return true; });
+      thread_serial = 0;
+    }
     drop();
   }
   // Forgets what was the parent's.

@@ -13,13 +13,21 @@ struct one {
   short_text space;
   std::uint64_t number;
 };
+// Static objects may end after this has.
+constinit thread_local bool has_ended = false;
 struct everything {
   std::uint32_t since_fork = 0;
   std::vector<one> all;
+
+  ~everything() { has_ended = true; }
 };
 
 std::vector<one>& mine() noexcept {
   thread_local everything held;
+  if (has_ended) {
+    static auto& nothing = *new std::vector<one>;  // of the thread that ends the process
+    return nothing;
+  }
   if (held.since_fork != fork_depth()) {
     held.all.clear();
     held.since_fork = fork_depth();

@@ -338,6 +338,28 @@ TYPED_TEST(Shareable, AForkedChildsEndNeitherDestroysNorPublishesItsParents) {
   EXPECT_EQ(now_in(other), 2);
 }
 
+TYPED_TEST(Shareable, AStaticHandleThatIsLockedPublishesAtItsProcessesEnd) {
+  for (const bool is_known_first : {false, true}) {  // its end then comes after those of others
+    auto peer = child::start([&] {
+      if (is_known_first) {
+        static std::optional<typename TestFixture::template shareable_of<int>> late;
+        late.emplace(this->template make<int>());
+        EXPECT_TRUE(late->lock());
+        EXPECT_TRUE(late->set(8));
+      } else {
+        static auto its = this->template make<int>();
+        EXPECT_TRUE(its.lock());
+        EXPECT_TRUE(its.set(7));
+      }
+      std::exit(::testing::Test::HasFailure() ? 1 : 0);
+    });
+    EXPECT_EQ(peer.wait(), exited(0));
+    auto own = this->template make<int>();
+    EXPECT_EQ(now_in(own), is_known_first ? 8 : 7);
+    EXPECT_TRUE(own.lock(mode::exclusive, deadline::none())) << "it is free";
+  }
+}
+
 TYPED_TEST(Shareable, AHandleThatGoesUnlocks) {
   {
     auto own = this->template make<int>();
