@@ -30,4 +30,23 @@ std::string readable(const char* type_name) {
   return status == 0 ? text.get() : type_name;
 }
 
+std::string brief(std::string type) {
+  constexpr std::string_view string =
+      "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+  for (auto at = type.find(string); at != type.npos; at = type.find(string, at)) {
+    type.replace(at, string.size(), "std::string");
+  }
+  for (const std::string_view usual : {", std::allocator<", ", std::less<"}) {
+    for (auto at = type.find(usual); at != type.npos; at = type.find(usual, at)) {
+      auto end = at + usual.size();
+      for (int depth = 1; end < type.size() && depth != 0; ++end) {
+        depth += type[end] == '<' ? 1 : type[end] == '>' ? -1 : 0;
+      }
+      type.erase(at, end - at);
+    }
+  }
+  for (auto at = type.find(" >"); at != type.npos; at = type.find(" >", at)) type.erase(at, 1);
+  return type;
+}
+
 }  // namespace shmark::detail

@@ -116,6 +116,8 @@ namespace detail {
 
 // A type's name as people write it.
 [[nodiscard]] std::string readable(const char* type_name);
+// The same as users write it: std::string, and no allocators and orders of containers.
+[[nodiscard]] std::string brief(std::string type);
 
 enum class entry_state : std::uint8_t { making, ready, removing };
 

@@ -57,7 +57,7 @@ auto registry<Backend>::find(const registry_contents& known, std::string_view na
   const auto& its = known.variables.at(number).type;
   if (its != type) {
     return failure(errc::mismatch, "open variable", name,
-                   because{"its type is " + readable(its.c_str())},
+                   because{"it holds " + brief(readable(its.c_str()))},
                    "open it as that, or remove it");
   }
   SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key_of(number)));

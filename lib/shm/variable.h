@@ -112,7 +112,10 @@ class variable {
  public:
   using store_type = store_on<Backend>;
   using codec = typename Backend::codec;
-  static_assert(std::default_initializable<T>, "what nobody has written reads as T{}");
+  static_assert(!std::is_array_v<T>,
+                "an array is no value: use std::string, std::array or a vector");
+  static_assert(std::default_initializable<T>,
+                "T needs a default constructor: what nobody has written reads as T{}");
   static_assert(shmark::codec<codec, T>);
 
   class reading;
@@ -389,7 +392,10 @@ class variable<T, Backend>::writing {
     if (by_.of_ == nullptr || !by_.of_->changed_ || std::uncaught_exceptions() > exceptions_)
       return;
     const auto done = commit();
-    SHMARK_CHECK(done, "what was written could not be published: call commit() to handle that");
+    SHMARK_CHECK(done, ("what was written could not be published, and nobody called commit() to be "
+                        "told: " +
+                        done.error().message())
+                           .c_str());
   }
 
   [[nodiscard]] T& operator*() noexcept { return by_.value(); }
