@@ -18,9 +18,10 @@ bool is_wanted(const std::string& backend, const domain_place& place) {
 }
 
 std::string not_there(const arguments& asked) {
-  return fmt::format("there is no domain {} of user {}{}; 'shmctl list' shows those that there are",
-                     asked.domain, geteuid(),
-                     asked.backend.empty() ? "" : " with the backend " + asked.backend);
+  return fmt::format(
+      "there is no domain {} of user {}{}; 'shmctl list' shows those that there are, "
+      "and with --all other users'",
+      asked.domain, geteuid(), asked.backend.empty() ? "" : " with the backend " + asked.backend);
 }
 
 }  // namespace

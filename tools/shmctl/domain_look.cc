@@ -53,7 +53,7 @@ class finder {
       const auto space = std::string_view(object).substr(prefix.size());
       if (!domain_of(space, geteuid())) continue;
       const auto seen = glimpse::of_object(object);
-      const auto parsed = domain_of(space, seen ? seen->owner() : geteuid());
+      const auto parsed = domain_of(space, owner_of_object(object).value_or(geteuid()));
       names_.insert(parsed->second);
       if (!is_wanted(parsed->first, parsed->second)) continue;
       // What is not to be read may be a domain; what is read and is none is none.

@@ -134,6 +134,12 @@ std::optional<sysv_facts> sysv_status(int id) {
                     .is_open = status.shm_nattch != 0};
 }
 
+std::optional<uid_t> owner_of_object(const std::string& name) {
+  struct stat status;
+  if (lstat(("/dev/shm/" + name).c_str(), &status) != 0) return {};
+  return status.st_uid;
+}
+
 std::vector<int> sysv_ids() {
   std::vector<int> ids;
   shmid_ds status;

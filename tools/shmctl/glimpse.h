@@ -85,5 +85,7 @@ struct sysv_facts {
 
 // The numbers of all System V segments that this user may look at.
 [[nodiscard]] std::vector<int> sysv_ids();
+// Of an object in /dev/shm, also of one that may not be read. Nothing: it is not there.
+[[nodiscard]] std::optional<uid_t> owner_of_object(const std::string& name);
 
 }  // namespace shmark::inspector

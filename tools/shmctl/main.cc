@@ -61,7 +61,7 @@ class command_line {
     add_domain(collect);
     add_timeout(collect);
     auto& remove = add("remove", "remove a variable", shmark::inspector::remove);
-    add_variable(remove);
+    add_variable(remove, "the variable's name");
     add_domain(remove);
     add_timeout(remove);
     auto& cleanup =
@@ -97,9 +97,10 @@ class command_line {
     commands_.emplace_back(command, does);
     return *command;
   }
-  void add_variable(CLI::App& to) {
-    to.add_option("NAME", to_.variable,
-                  "the variable's name; or, of one without a name, its number as list shows it")
+  static constexpr const char* name_or_number =
+      "the variable's name; or, of one without a name, its number as list shows it";
+  void add_variable(CLI::App& to, const char* what = name_or_number) {
+    to.add_option("NAME", to_.variable, what)
         ->required()
         ->check(CLI::Validator(check_variable, ""));
   }

@@ -28,6 +28,11 @@ struct damage {
   const char* why;
 };
 
+// As `list` shows what it leads to.
+json reference_json(std::uint64_t number) {
+  return {{"ref", number == 0 ? json() : json(fmt::format(":{:016x}", number))}};
+}
+
 json real_json(double number, const std::string& digits) {
   if (std::isnan(number)) return "NaN";
   if (std::isinf(number)) return number < 0 ? "-Infinity" : "Infinity";
@@ -93,7 +98,7 @@ class reader {
       case kind::text:
         return text_json(take(count(what.size) * what.size), what.size);
       case kind::reference:
-        return {{"ref", get<std::uint64_t>()}};
+        return reference_json(get<std::uint64_t>());
       default:
         return object(what);
     }
@@ -215,7 +220,7 @@ json empty(const shape& what, std::size_t& left) {
     case kind::text:
       return "";
     case kind::reference:
-      return {{"ref", 0}};
+      return reference_json(0);
     case kind::optional:
       return nullptr;
     case kind::pair: {

@@ -208,9 +208,9 @@ TYPED_TEST(ShmctlShows, AValueThatReferencesLeadTo) {
   auto note = expect(this->open().template make_ref<std::string>("here"));
   this->write("notes", std::vector{note});
   const auto value = this->json_output({"get", "notes"});
-  EXPECT_EQ(value[0]["ref"], note->number());
   char number[32];
   std::snprintf(number, sizeof number, ":%016llx", static_cast<unsigned long long>(note->number()));
+  EXPECT_EQ(value[0]["ref"], number);
   EXPECT_EQ(this->output({"get", number}), "\"here\"\n");
 }
 
