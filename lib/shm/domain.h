@@ -110,10 +110,10 @@ class domain {
   [[nodiscard]] static std::expected<domain, error> open_space(std::string_view space,
                                                                const domain_options& options = {});
 
-  // Opens a variable, or makes it. `options` matter only to the one who makes it. Errors: mismatch,
-  // if it was made for another type; no_space, invalid; denied, if it is to be made in another
-  // user's domain; not_found, if its segment has been removed by other means: remove(name), and it
-  // can be made again.
+  // Opens a variable, or makes it, so that a misspelt name reads as T{}; list() tells what there
+  // is. `options` matter only to the one who makes it. Errors: mismatch, if it was made for another
+  // type; no_space, invalid; denied, if it is to be made in another user's domain; not_found, if
+  // its segment has been removed by other means: remove(name), and it can be made again.
   template <class T>
   [[nodiscard]] std::expected<variable_of<T>, error> variable(std::string_view name,
                                                               const store_options& options = {});

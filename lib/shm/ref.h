@@ -19,6 +19,9 @@
 // Cycles keep themselves, until domain::collect() finds that nothing else does. In a process, they
 // keep nothing: what a value refers to is open as long as its handle or a copy of the reference is.
 //
+// Each variable that a value refers to is mapped while it is decoded; Linux gives a process 65,530
+// mappings, unless vm.max_map_count says otherwise, and so a value about as many references.
+//
 // Process and thread safety: that of a variable's handle, which all copies of a reference that come
 // from the same read() share: one thread at a time. In a forked child, read the value anew.
 //

@@ -20,7 +20,7 @@
 //       auto seen = visits->readlock();                        // nobody writes meanwhile
 //       std::printf("%d %d\n", **seen, **seen);
 //     }
-//     **visits->writable() = 5;                                // commits at the end of its life
+//     **visits->writable() = 5;     // commits at its end, and stops the program if that fails
 //
 // Locks nest: who asks, by the same handle, for what the handle holds gets it at once, and it is
 // released by the outermost. Reads and writes in between use what is held. A write lock asked for
