@@ -28,11 +28,10 @@
 //                  would_deadlock
 //   (2) publish    of all kept copies that are changed: variables' own locks in the order of their
 //                  numbers; write the values beside the old ones, without what an open transaction
-//                  has not committed; registry shared, counts up;
-//                  commit all of them together (store.h, (8)); counts down; release
-//   (3) unlock     (2); drop what could not be published; let go of the copies; release the
-//   advisory
-//                  locks in the reverse order
+//                  has not committed; registry shared, counts up; commit all of them together
+//                  (store.h, (8)); counts down; release
+//   (3) unlock     (2); drop what could not be published; let go of the copies; release the locks
+//                  in the reverse order
 //   (4) upgrade    each lock in the order of numbers, from shared to exclusive; if one is refused,
 //                  those before it are downgraded again, and all is as it was. Then (1) goes on
 //                  from the fetching, for values may have been written by somebody who did not ask
@@ -42,8 +41,7 @@
 //   A1  Between (1) and (3), everything that is read of a node of the set is one copy, whoever
 //       publishes meanwhile, and by whichever reference one comes to it.
 //   A2  What is changed under an exclusive lock is seen by others at once, all of it (S6), or not
-//   at
-//       all: not before (2), and never if the process dies before (2) decides.
+//       seen: not before (2), and never if the process dies before (2) decides.
 //   A3  Of those who ask for locks, nobody changes what a set consists of while another holds it.
 //   A4  An error of (1), (4) or (5) leaves held what was held before, in the same mode; but nothing
 //       is held of what somebody removed meanwhile with its locks.
