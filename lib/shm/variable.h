@@ -200,8 +200,11 @@ class variable {
   // Whether each commit is read back and decoded once more. It then returns corrupt if that fails.
   void set_verify(bool verify) noexcept { verify_ = verify; }
 
-  // Of the value in this handle's copy; 0 if it has none.
-  [[nodiscard]] std::uint64_t serial() const noexcept { return detail::serial_of(word_); }
+  // Of the value in this handle's copy, or, in a transaction, of what it began with; 0 if there is
+  // none.
+  [[nodiscard]] std::uint64_t serial() const noexcept {
+    return detail::serial_of(exclusive_ ? exclusive_->word() : word_);
+  }
   // How many reads and transactions of this handle found its copy up to date, and how many did not.
   [[nodiscard]] std::uint64_t hits() const noexcept { return hits_; }
   [[nodiscard]] std::uint64_t misses() const noexcept { return misses_; }

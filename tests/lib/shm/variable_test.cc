@@ -244,6 +244,20 @@ TYPED_TEST(Variable, AValueThatCannotBeDecodedIsNoValue) {
   EXPECT_EQ(value_of(there).number, 1);
 }
 
+TYPED_TEST(Variable, HasInATransactionTheSerialNumberOfWhatThatBeganWith) {
+  auto here = this->template make<int>();
+  ASSERT_TRUE(here.write(1));
+  {
+    auto change = here.transact();
+    ASSERT_TRUE(change);
+    change->value() = 2;
+    EXPECT_EQ(here.serial(), 2U);
+    ASSERT_TRUE(change->commit());
+    EXPECT_EQ(here.serial(), 3U);
+  }
+  EXPECT_EQ(here.serial(), 3U);
+}
+
 TYPED_TEST(Variable, ATransactionMayPublishTwice) {
   auto here = this->template make<int>();
   auto there = this->template make<int>();
