@@ -8,10 +8,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <boost/serialization/map.hpp>
+#include <boost/serialization/string.hpp>
+#include <boost/serialization/vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -98,10 +102,14 @@ TYPED_TEST(Domain, AVariableOfAnotherTypeIsAMismatch) {
   ASSERT_TRUE(own.template variable<int>("it"));
   const auto wrong = own.template variable<long>("it");
   ASSERT_EQ(outcome(wrong), "mismatch");
-  EXPECT_THAT(wrong.error().message(), ::testing::HasSubstr(": its type is int; open it as that"));
+  EXPECT_THAT(wrong.error().message(), ::testing::HasSubstr(": it holds int; open it as that"));
   EXPECT_EQ(outcome(this->open().template variable<std::string>("it")), "mismatch");
   ASSERT_TRUE(own.remove("it"));
   EXPECT_TRUE(own.template variable<long>("it")) << "the name is free again";
+
+  ASSERT_TRUE((own.template variable<std::map<std::string, std::vector<int>>>("table")));
+  EXPECT_THAT(own.template variable<long>("table").error().message(),
+              ::testing::HasSubstr(": it holds std::map<std::string, std::vector<int>>; open it"));
 }
 
 // Of the same segments and locks, with another codec.
