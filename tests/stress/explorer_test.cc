@@ -102,11 +102,20 @@ TEST(Explorer, KillsOnceInEachDistinctCrashStateUnlessToldOtherwise) {
   EXPECT_EQ(done.seen.of(sight::old_value), done.seen.deaths);
 }
 
+// Two that run at once may be recorded in a moment that never comes again. What was recorded and is
+// not met in any trial leaves it undecided; then once more.
+explorer::outcome explore_until_decided(const operation& what, const explorer::options& how) {
+  for (int attempt = 0;; ++attempt) {
+    const auto done = explore(what, how);
+    if (done.verdict() != verdict_kind::undecided || attempt == 9) return done;
+  }
+}
+
 TEST(Explorer, KillsOneThatWaitsAndOneThatIsWaitedFor) {
-  const auto waits = explore(known("wait_exclusive"), {});
+  const auto waits = explore_until_decided(known("wait_exclusive"), {});
   expect_passed(waits);
   EXPECT_GT(waits.seen.asleep, 0U) << "nobody died in his sleep";
-  expect_passed(explore(known("hand_over"), {}));
+  expect_passed(explore_until_decided(known("hand_over"), {}));
 }
 
 TEST(Explorer, KillsWritersThatNeedANewSegmentOrGiveOneBack) {
