@@ -71,7 +71,8 @@ TYPED_TEST(ShmctlGlue, ShowsWhoHoldsItsAdvisoryLock) {
     step.await(2);
   });
   step.await(1);
-  for (const auto& each : this->json_of("locks")["domains"][0]["locks"]) {
+  const auto all = this->json_of("locks");
+  for (const auto& each : all["domains"][0]["locks"]) {
     const bool is_it = each["advisory"] == true;
     EXPECT_EQ(each["users"].size(), is_it ? 1U : 0U) << each;
     if (is_it) {
