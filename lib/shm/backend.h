@@ -44,10 +44,12 @@ struct sysv_semaphore_backend {
 template <class Backend>
 using store_on = store<typename Backend::segment, typename Backend::lock>;
 
+#ifndef __OPTIMIZE__  // else to be inlined
 // Compiled once, in backends.cc.
 extern template class store<posix_segment, robust_rw>;
 extern template class store<posix_segment, sysv_semaphore>;
 extern template class store<sysv_segment, robust_rw>;
 extern template class store<sysv_segment, sysv_semaphore>;
+#endif
 
 }  // namespace shmark

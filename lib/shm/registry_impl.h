@@ -581,10 +581,12 @@ std::expected<void, error> registry<Backend>::empty(std::uint64_t number, deadli
   return {};
 }
 
+#ifndef __OPTIMIZE__
 // Compiled once, in backends.cc.
 extern template class registry<default_backend>;
 extern template class registry<posix_semaphore_backend>;
 extern template class registry<sysv_backend>;
 extern template class registry<sysv_semaphore_backend>;
+#endif
 
 }  // namespace shmark::detail
