@@ -135,6 +135,10 @@ class tree {
   // Releases these, in the reverse order.
   void give_back(hold& in, std::vector<std::uint64_t>& numbers) noexcept;
   void release(hold& in) noexcept;
+  // Of one node, and its kept copy.
+  void release(target<Backend>& it, mode how) noexcept;
+  // Releases it, and forgets it.
+  void end(hold& in) noexcept;
   expected upgrade(hold& in, const node& origin, deadline until);
   expected downgrade(hold& in);
   // To shared, of what is held exclusively; what comes after it. One whose lock has gone with its

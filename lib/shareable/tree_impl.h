@@ -177,23 +177,29 @@ template <class Backend>
 void tree<Backend>::give_back(hold& in, std::vector<std::uint64_t>& numbers) noexcept {
   std::ranges::sort(numbers, std::greater());
   for (const auto number : numbers) {
-    const auto found = in.nodes.find(number);
-    found->second->let_go();
-    (*found->second->advisory_lock())->release(in.how);
-    held_here::remove(space(), number);
-    in.nodes.erase(found);
+    release(*in.nodes.at(number), in.how);
+    in.nodes.erase(number);
   }
   numbers.clear();
 }
 
 template <class Backend>
+void tree<Backend>::release(target<Backend>& it, mode how) noexcept {
+  it.let_go();
+  (*it.advisory_lock())->release(how);
+  held_here::remove(space(), it.number());
+}
+
+template <class Backend>
 void tree<Backend>::release(hold& in) noexcept {
-  for (auto it = in.nodes.rbegin(); it != in.nodes.rend(); ++it) {
-    it->second->let_go();
-    (*it->second->advisory_lock())->release(in.how);
-    held_here::remove(space(), it->first);
-  }
+  for (auto it = in.nodes.rbegin(); it != in.nodes.rend(); ++it) release(*it->second, in.how);
   in.nodes.clear();
+}
+
+template <class Backend>
+void tree<Backend>::end(hold& in) noexcept {
+  release(in);
+  std::erase_if(holds_, [&in](const hold& one) { return &one == &in; });
 }
 
 // --- Converting.
@@ -274,21 +280,17 @@ template <class Backend>
 auto tree<Backend>::downgrade(hold& in, std::uint64_t number) noexcept ->
     typename decltype(hold::nodes)::iterator {
   const auto found = in.nodes.find(number);
-  auto* const lock = *found->second->advisory_lock();
-  const auto done = lock->downgrade();
+  const auto done = (*found->second->advisory_lock())->downgrade();
   if (done) return found;
   SHMARK_CHECK(done.error().code == errc::not_found, "a part of a lock cannot be downgraded");
-  found->second->let_go();
-  lock->release(mode::exclusive);
-  held_here::remove(space(), number);
+  release(*found->second, mode::exclusive);
   return in.nodes.erase(found);
 }
 
 template <class Backend>
 bool tree<Backend>::has_origin(hold& in) noexcept {
   if (in.nodes.contains(in.origin)) return true;
-  release(in);
-  std::erase_if(holds_, [&in](const hold& one) { return &one == &in; });
+  end(in);
   return false;
 }
 
@@ -299,17 +301,14 @@ auto tree<Backend>::unlock(const target<Backend>& origin) -> expected {
   auto* const in = hold_of(origin.number());
   if (in == nullptr || in->origin != origin.number()) return {};
   auto done = publish(*in, deadline::never());
-  release(*in);
-  std::erase_if(holds_, [in](const hold& one) { return &one == in; });
+  end(*in);
   return done;
 }
 
 template <class Backend>
 void tree<Backend>::abandon(const target<Backend>& origin) noexcept {
   auto* const in = hold_of(origin.number());
-  if (in == nullptr || in->origin != origin.number()) return;
-  release(*in);
-  std::erase_if(holds_, [in](const hold& one) { return &one == in; });
+  if (in != nullptr && in->origin == origin.number()) end(*in);
 }
 
 template <class Backend>
