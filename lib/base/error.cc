@@ -84,6 +84,20 @@ std::string_view advice_for(int sys_errno) noexcept {
   }
 }
 
+// What a message is about is input: a control character in it would begin another line, or move a
+// terminal's cursor.
+void append(std::string& line, std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (const char each : text) {
+    const auto byte = static_cast<unsigned char>(each);
+    if (byte >= 0x20 && byte != 0x7f) {
+      line += each;
+    } else {
+      ((line += "\\x") += digits[byte / 16]) += digits[byte % 16];
+    }
+  }
+}
+
 }  // namespace
 
 std::string_view name_of(errc code) noexcept { return kind_of(code).name; }
@@ -105,10 +119,10 @@ error system_error(int sys_errno, const char* attempted, short_text object) noex
 std::string error::message() const {
   std::string line = "cannot ";
   line += attempted;
-  if (!object.view().empty()) (line += ' ') += object.view();
+  if (!object.view().empty()) append(line += ' ', object.view());
   (line += ": ") += kind_of(code).words;
   if (sys_errno != 0) ((line += " (") += std::strerror(sys_errno)) += ')';
-  if (!why.view().empty()) (line += ": ") += why.view();
+  if (!why.view().empty()) append(line += ": ", why.view());
   std::string_view advice = remedy;
   if (advice.empty()) advice = advice_for(sys_errno);
   if (advice.empty()) advice = kind_of(code).advice;

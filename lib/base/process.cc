@@ -53,6 +53,13 @@ std::optional<std::uint64_t> start_ticks(pid_t process) noexcept {
   return std::strtoull(ticks, nullptr, 10);
 }
 
+std::optional<int> ended_with(pid_t process) noexcept {
+  const status_line status(process);
+  const char* code = status.field(52);
+  if (code == nullptr) return {};
+  return static_cast<int>(std::strtol(code, nullptr, 10));
+}
+
 char process_state(pid_t process) noexcept {
   const status_line status(process);
   const char* state = status.field(3);

@@ -19,6 +19,10 @@ namespace shmark {
 // Whether the process is over: there is none, or a zombie that nobody has waited for yet.
 [[nodiscard]] bool has_ended(pid_t process) noexcept;
 
+// How a process ended that its parent has not waited for yet, as of waitpid(2): for others than its
+// parent. Nothing if there is no such process. Source: proc_pid_stat(5), field 52.
+[[nodiscard]] std::optional<int> ended_with(pid_t process) noexcept;
+
 // The state of a process, or of a thread by its number, as a letter of proc_pid_stat(5): 'R' while
 // it runs, 'S' while it sleeps, 'Z' for a zombie; 0 if there is none, or the kernel does not tell.
 [[nodiscard]] char process_state(pid_t process) noexcept;

@@ -5,24 +5,24 @@
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 
-#include "lib/codec/boost_archive.h"
 #include "lib/codec/codec.h"
+#include "lib/codec/stream_archive.h"
 
 namespace shmark {
 
-class boost_binary : public detail::boost_archive<boost_binary> {
+class boost_binary : public detail::stream_archive<boost_binary> {
  public:
   static constexpr std::string_view name = "boost_binary";
 
  private:
-  friend detail::boost_archive<boost_binary>;
+  friend detail::stream_archive<boost_binary>;
 
   template <class T>
-  static void save(const T& value, std::streambuf& to) {
+  static void save(const T& value, detail::sink_streambuf& to) {
     boost::archive::binary_oarchive(to) << value;
   }
   template <class T>
-  static void load(std::streambuf& from, T& into) {
+  static void load(detail::bytes_streambuf& from, T& into) {
     boost::archive::binary_iarchive(from) >> into;
   }
 };

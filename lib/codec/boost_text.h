@@ -8,25 +8,25 @@
 #include <istream>
 #include <ostream>
 
-#include "lib/codec/boost_archive.h"
 #include "lib/codec/codec.h"
+#include "lib/codec/stream_archive.h"
 
 namespace shmark {
 
-class boost_text : public detail::boost_archive<boost_text> {
+class boost_text : public detail::stream_archive<boost_text> {
  public:
   static constexpr std::string_view name = "boost_text";
 
  private:
-  friend detail::boost_archive<boost_text>;
+  friend detail::stream_archive<boost_text>;
 
   template <class T>
-  static void save(const T& value, std::streambuf& to) {
+  static void save(const T& value, detail::sink_streambuf& to) {
     std::ostream stream(&to);
     boost::archive::text_oarchive(stream, boost::archive::no_codecvt) << value;
   }
   template <class T>
-  static void load(std::streambuf& from, T& into) {
+  static void load(detail::bytes_streambuf& from, T& into) {
     std::istream stream(&from);
     boost::archive::text_iarchive(stream, boost::archive::no_codecvt) >> into;
     // A number that was cut short still reads as one. The archive ends in a newline: when that is

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -26,15 +25,6 @@ int open_process(pid_t process) noexcept {
   return static_cast<int>(syscall(SYS_pidfd_open, process, 0));
 }
 
-void pin_to(int index) noexcept {
-  const auto processors = allowed_processors();
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<unsigned>(processors[static_cast<std::size_t>(index) % processors.size()]),
-          &set);
-  sched_setaffinity(0, sizeof set, &set);  // of this thread; a refusal costs only precision
-}
-
 int run_guarded(const crew::body& work) noexcept {
   try {
     return work();
@@ -54,19 +44,8 @@ std::string text_of(int index, pid_t process) {
 
 }  // namespace
 
-std::vector<int> allowed_processors() {
-  cpu_set_t set;
-  std::vector<int> processors;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
-      if (CPU_ISSET(static_cast<unsigned>(i), &set)) processors.push_back(i);
-    }
-  }
-  if (processors.empty()) processors.push_back(0);
-  return processors;
-}
-
-crew::crew(const crew_options& options) : options_(options) {
+crew::crew(const crew_options& options)
+    : options_(options), processors_(processors_for(options.pin)) {
   SHMARK_CHECK(options.size >= 1 && options.size <= crew_size_max, "a crew has 1 to 1024 workers");
   workers_ = std::vector<worker>(static_cast<std::size_t>(options.size));
 }
@@ -106,7 +85,7 @@ std::expected<void, error> crew::start_process(int index, const body& work) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != supervisor) _exit(1);  // it died before we could ask to be told
     ignore_interrupts();
-    if (options_.pin == pinning::spread) pin_to(index);
+    pin(index);
     const int status = run_guarded(work);
     std::fflush(nullptr);
     _exit(status);
@@ -129,7 +108,7 @@ std::expected<void, error> crew::start_thread(int index, const body& work) {
   started.handle = descriptor(eventfd(0, EFD_CLOEXEC));
   if (!started.handle) return system_failure(errno, "start worker", "thread");
   const auto live = [this, index, work, &started] {
-    if (options_.pin == pinning::spread) pin_to(index);
+    pin(index);
     started.thread_status = run_guarded(work);
     eventfd_write(started.handle.number(), 1);
   };
@@ -141,6 +120,11 @@ std::expected<void, error> crew::start_thread(int index, const body& work) {
                    "use fewer workers, or raise the limit of processes (ulimit -u)");
   }
   return {};
+}
+
+void crew::pin(int index) const noexcept {
+  if (processors_.empty()) return;
+  pin_to(processors_[static_cast<std::size_t>(index) % processors_.size()]);
 }
 
 void crew::signal(int index, int number) noexcept {

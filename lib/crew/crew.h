@@ -32,15 +32,11 @@
 #include "lib/base/deadline.h"
 #include "lib/base/descriptor.h"
 #include "lib/base/error.h"
+#include "lib/crew/processors.h"
 
 namespace shmark {
 
 enum class workers_are { processes, threads };
-enum class pinning {
-  none,    // where the scheduler likes
-  spread,  // worker i on the i-th of the processors allowed to this process, round and round
-};
-
 [[nodiscard]] constexpr std::string_view name_of(workers_are kind) noexcept {
   return kind == workers_are::processes ? "processes" : "threads";
 }
@@ -105,11 +101,12 @@ class crew {
   std::expected<void, error> start_thread(int index, const body& work);
   death reap(int index);
 
+  // In the worker.
+  void pin(int index) const noexcept;
+
   crew_options options_;
+  std::vector<int> processors_;  // in turn for workers; none: they are not pinned
   std::vector<worker> workers_;
 };
-
-// The processors that this process may run on, in order; never empty.
-[[nodiscard]] std::vector<int> allowed_processors();
 
 }  // namespace shmark

@@ -32,6 +32,7 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/error.h"
 #include "lib/base/program.h"
+#include "lib/crew/sample.h"
 #include "lib/lock/lock.h"
 #include "lib/segment/posix.h"
 #include "lib/segment/segment.h"
@@ -87,7 +88,7 @@ void stamp(cell_header& header, std::string_view lock_name) noexcept;
 
 }  // namespace detail
 
-// One lock, and a counter that it guards, in a segment of a run: for workloads on locks alone.
+// One lock, and what it guards, in a segment of a run: for workloads on locks alone.
 template <lock L>
 class lock_cell {
  public:
@@ -111,14 +112,14 @@ class lock_cell {
   }
 
   [[nodiscard]] typename L::state& state() const noexcept { return layout_->state; }
-  // Changed by exclusive holders only, and hence not atomic.
-  [[nodiscard]] std::uint64_t& guarded() const noexcept { return layout_->guarded; }
+  // Written by exclusive holders only.
+  [[nodiscard]] lock_trace& guarded() const noexcept { return layout_->guarded; }
 
  private:
   struct layout {
     detail::cell_header header;
     alignas(64) typename L::state state;
-    alignas(64) std::uint64_t guarded;
+    alignas(64) lock_trace guarded;
   };
 
   lock_cell(posix_segment segment, layout& cell) noexcept

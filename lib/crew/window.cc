@@ -1,10 +1,16 @@
 #include "lib/crew/window.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <cmath>
 #include <string>
 
 #include "lib/base/futex.h"
@@ -30,6 +36,27 @@ bool window_worker::next() noexcept {
   if (control_->quit.load(std::memory_order_relaxed) != 0) return false;
   *result_ = {};
   return true;
+}
+
+bool window_worker::sleep_until(std::int64_t begin_ns) const noexcept {
+  // The window's end must not be slept through, nor a sleep be late by the kernel's usual slack.
+  constexpr std::int64_t nap_ns = 10'000'000;
+  for (;;) {
+    const std::int64_t left_ns = begin_ns - monotonic_ns();
+    if (left_ns <= 0) return true;
+    if (stopped()) return false;
+    const timespec until =
+        deadline::after(std::chrono::nanoseconds(std::min(left_ns, nap_ns))).at();
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+  }
+}
+
+detail::usage detail::usage_of_thread() noexcept {
+  rusage used{};
+  getrusage(RUSAGE_THREAD, &used);
+  return {.cpu_ns = thread_cpu_ns(),
+          .voluntary_switches = static_cast<std::uint64_t>(used.ru_nvcsw),
+          .involuntary_switches = static_cast<std::uint64_t>(used.ru_nivcsw)};
 }
 
 void window_worker::fail(const error& why) noexcept {
@@ -62,6 +89,18 @@ std::span<detail::window_slot> window_crew::slots() const noexcept {
   return {first, static_cast<std::size_t>(options_.workers.size)};
 }
 
+namespace {
+
+// All workers together have the rate; they take turns.
+pace pace_of(const window_options& options, int index) noexcept {
+  if (options.rate_per_s == 0) return {};
+  constexpr double ns_per_s = 1e9;
+  const double turn_ns = ns_per_s / options.rate_per_s;
+  return {.first_ns = turn_ns * index, .interval_ns = turn_ns * options.workers.size};
+}
+
+}  // namespace
+
 std::expected<std::unique_ptr<window_crew>, error> window_crew::start(const window_options& options,
                                                                       const body& work) {
   static_cast<void>(ns_per_tick());  // measured once, here, for all workers
@@ -73,8 +112,10 @@ std::expected<std::unique_ptr<window_crew>, error> window_crew::start(const wind
   std::unique_ptr<window_crew> made(new window_crew(options, std::move(memory), std::move(done)));
   for (int i = 0; i < options.workers.size; ++i) {
     auto& slot = made->slots()[static_cast<std::size_t>(i)];
-    window_worker self(i, options.time_every, made->control(), slot, made->done_.number());
+    window_worker self(i, options.time_every, pace_of(options, i), made->control(), slot,
+                       made->done_.number());
     SHMARK_RETURN_IF_ERROR(made->crew_.start(i, [self, work, &slot]() mutable {
+      prctl(PR_SET_TIMERSLACK, 1UL);  // ns: 50,000 otherwise
       work(self);
       return slot.result.failed ? 1 : 0;
     }));
@@ -135,16 +176,50 @@ std::expected<void, error> window_crew::let_run(deadline until) {
   return {};
 }
 
-std::expected<window_result, error> window_crew::run(std::chrono::nanoseconds length) {
+std::expected<void, error> window_crew::let_run_and_stop_one(std::chrono::nanoseconds length) {
+  const auto end = deadline::after(length);
+  SHMARK_RETURN_IF_ERROR(let_run(deadline::after((length - options_.stop) / 2)));
+  crew_.signal(0, SIGSTOP);
+  auto done = let_run(deadline::after(options_.stop));
+  if (crew_.running(0)) crew_.signal(0, SIGCONT);
+  SHMARK_RETURN_IF_ERROR(done);
+  return let_run(end);
+}
+
+// A window that `let` lets go on.
+template <class Let>
+std::expected<window_result, error> window_crew::run_by(std::chrono::nanoseconds length,
+                                                        Let&& let) {
   control().stop.store(0, std::memory_order_relaxed);
   announce(++round_);
   SHMARK_RETURN_IF_ERROR(wait_for_all("prepare a window"));
   control().start_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  control().length_ns.store(length.count(), std::memory_order_relaxed);
   announce(++round_);
-  SHMARK_RETURN_IF_ERROR(let_run(deadline::after(length)));
+  SHMARK_RETURN_IF_ERROR(let());
   control().stop.store(1, std::memory_order_relaxed);
   SHMARK_RETURN_IF_ERROR(wait_for_all("end a window"));
-  return gather();
+  auto result = gather();
+  space_samples(result);
+  return result;
+}
+
+// For the next window, by what an operation took in this one.
+void window_crew::space_samples(const window_result& last) noexcept {
+  if (options_.time_every <= 1 || last.operations == 0) return;
+  const double batch_ns = options_.time_every * std::max(0.1, last.cpu_ns_per_operation());
+  control().batches_per_sample.store(
+      static_cast<std::uint32_t>(std::ceil(detail::sample_every_ns / batch_ns)),
+      std::memory_order_relaxed);
+}
+
+std::expected<window_result, error> window_crew::run(std::chrono::nanoseconds length) {
+  if (options_.stop.count() == 0) return run_undisturbed(length);
+  return run_by(length, [&] { return let_run_and_stop_one(length); });
+}
+
+std::expected<window_result, error> window_crew::run_undisturbed(std::chrono::nanoseconds length) {
+  return run_by(length, [&] { return let_run(deadline::after(length)); });
 }
 
 window_result window_crew::gather() const {
@@ -155,9 +230,14 @@ window_result window_crew::gather() const {
         1e9 * static_cast<double>(result.operations) / static_cast<double>(result.elapsed_ns);
     all.worker_ops_per_s.push_back(rate);
     all.counters.push_back(result.counters);
-    all.latency.merge(result.latency);
+    all.times.merge(result);
     all.operations += result.operations;
+    all.planned += result.planned;
+    all.timed_every = result.timed_every;
+    all.is_elsewhere = result.is_elsewhere;
     all.cpu_ns += result.cpu_ns;
+    all.voluntary_switches += result.voluntary_switches;
+    all.involuntary_switches += result.involuntary_switches;
     all.ops_per_s += rate;
   }
   return all;

@@ -234,6 +234,15 @@ class robust_rw {
     }
   }
 
+  // Whether somebody alive holds it exclusively, by this handle or another; asks, and changes
+  // nothing.
+  [[nodiscard]] std::expected<bool, error> is_held_exclusively() const noexcept {
+    const std::uint64_t word = state_->word.load();
+    const detail::seat owner = word & detail::seat_bits;
+    if (owner == 0 || (word & (pending | entering | offered)) != 0) return false;
+    return roster_->is_alive(owner);
+  }
+
   // From exclusive to shared, with nobody in between. Requires: held exclusively by the caller.
   // Errors: no_space, if the thread holds 8 locks of the roster shared; it then stays exclusive.
   [[nodiscard]] std::expected<void, error> downgrade() noexcept;

@@ -159,6 +159,13 @@ void sysv_semaphore::release(mode how) noexcept {
                "the semaphores do not count what this handle holds");
 }
 
+std::expected<bool, error> sysv_semaphore::is_held_exclusively() const noexcept {
+  std::array<sembuf, 1> look{{{writers, 0, at_once}}};
+  const int failed = operate(id_, look, deadline::none());
+  if (failed != 0 && failed != EAGAIN) return refusal(failed, "look at lock", name);
+  return failed == EAGAIN;
+}
+
 std::expected<void, error> sysv_semaphore::downgrade() noexcept {
   SHMARK_CHECK(holds() && *held_ == mode::exclusive,
                "downgraded a lock that is not held exclusively");

@@ -74,6 +74,9 @@ class sysv_semaphore {
 
   [[nodiscard]] std::expected<acquired, error> acquire(mode how, deadline until) noexcept;
   void release(mode how) noexcept;
+  // Whether somebody holds it exclusively, by this handle or another; asks, and changes nothing.
+  // Errors: not_found.
+  [[nodiscard]] std::expected<bool, error> is_held_exclusively() const noexcept;
   [[nodiscard]] std::expected<void, error> downgrade() noexcept;
   [[nodiscard]] std::expected<acquired, error> upgrade(deadline until) noexcept;
 

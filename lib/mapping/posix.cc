@@ -46,6 +46,11 @@ class object_name {
   std::array<char, longest + 1> text_{};
 };
 
+std::unexpected<error> no_object(const short_text& name) {
+  return failure(errc::invalid, opening_memory, name, because{"it is no shared memory"},
+                 "see what it is (ls -l /dev/shm), or choose another name");
+}
+
 struct opened {
   descriptor object;
   bool made;
@@ -64,6 +69,10 @@ std::expected<opened, error> open_object(const object_name& name, const opening&
     }
     descriptor found(shm_open(name.c_str(), access, 0));
     if (found) return opened{std::move(found), false};
+    // A folder (of which shm_open says EINVAL), a link, a socket.
+    if (errno == EINVAL || errno == EISDIR || errno == ELOOP || errno == ENXIO) {
+      return no_object(shown);
+    }
     const bool gone_meanwhile = how.creates && errno == ENOENT;
     if (!gone_meanwhile) return system_failure(errno, opening_memory, shown);
   }
@@ -73,8 +82,7 @@ std::expected<std::size_t, error> length_of(int object, const short_text& name) 
   struct stat status;
   if (fstat(object, &status) != 0) return system_failure(errno, opening_memory, name);
   if (S_ISREG(status.st_mode)) return static_cast<std::size_t>(status.st_size);
-  return failure(errc::invalid, opening_memory, name, because{"it is no shared memory"},
-                 "see what it is (ls -l /dev/shm), or choose another name");
+  return no_object(name);
 }
 
 // Lengthens the object, if need be, and fills its holes. tmpfs takes back what it gave if it cannot
@@ -90,32 +98,46 @@ std::expected<void, error> reserve(int object, const window& part, const short_t
 }
 
 // Not by ftruncate(2) to 0 or by punching holes: others who have it mapped would meet SIGBUS, or
-// lose memory that they had reserved.
+// lose memory that they had reserved. Holes are clear, and filling them could fail half way.
 std::expected<void, error> clear(int object, std::size_t size, const short_text& name) {
   static constexpr std::array<std::byte, 16384> zeros{};
-  for (std::size_t at = 0; at < size;) {
-    const auto done =
-        pwrite(object, zeros.data(), std::min(zeros.size(), size - at), static_cast<off_t>(at));
-    if (done < 0 && errno != EINTR) return system_failure(errno, opening_memory, name);
-    if (done > 0) at += static_cast<std::size_t>(done);
+  const auto end = static_cast<off_t>(size);
+  for (off_t at = 0; at < end;) {
+    at = lseek(object, at, SEEK_DATA);
+    if (at < 0 && errno == ENXIO) break;  // there are but holes
+    if (at < 0) return system_failure(errno, opening_memory, name);
+    const off_t hole = std::min(lseek(object, at, SEEK_HOLE), end);
+    while (at < hole) {
+      const auto part = std::min(zeros.size(), static_cast<std::size_t>(hole - at));
+      const auto done = pwrite(object, zeros.data(), part, at);
+      if (done < 0 && errno != EINTR) return system_failure(errno, opening_memory, name);
+      if (done > 0) at += done;
+    }
   }
   return {};
 }
 
-// Makes the object what it has to be before it is mapped. What can fail for want of memory comes
-// first, while nothing has been lost.
-std::expected<window, error> prepare(int object, const opening& how, const open_options& options,
-                                     const short_text& name) {
+// What is to be mapped, with all its memory, of an object that was so long.
+struct prepared {
+  window part;
+  std::size_t length;
+};
+
+std::expected<prepared, error> prepare(int object, const opening& how, const open_options& options,
+                                       const short_text& name) {
   SHMARK_ASSIGN_OR_RETURN(const auto length, length_of(object, name));
   SHMARK_ASSIGN_OR_RETURN(const auto part, detail::window_of(length, how.writable, options, name));
   if (how.writable) SHMARK_RETURN_IF_ERROR(reserve(object, part, name));
-  if (how.truncates) {
-    if (length > part.end() && ftruncate(object, static_cast<off_t>(part.end())) != 0) {
-      return system_failure(errno, opening_memory, name);
-    }
-    SHMARK_RETURN_IF_ERROR(clear(object, std::min(length, part.end()), name));
+  return prepared{part, length};
+}
+
+// After all that can fail for want of memory.
+std::expected<void, error> empty(int object, const prepared& what, const short_text& name) {
+  const auto end = what.part.end();
+  if (what.length > end && ftruncate(object, static_cast<off_t>(end)) != 0) {
+    return system_failure(errno, opening_memory, name);
   }
-  return part;
+  return clear(object, std::min(what.length, end), name);
 }
 
 // Also reading from a hole takes memory, and only who may write can reserve it: here the kernel is
@@ -141,7 +163,8 @@ std::expected<posix_memory, error> shared_open(std::string_view name, open_mode 
   SHMARK_ASSIGN_OR_RETURN(auto found, open_object(path, how, options.perms, name));
   auto mapped = [&]() -> std::expected<posix_memory, error> {
     const int object = found.object.number();
-    SHMARK_ASSIGN_OR_RETURN(const auto part, prepare(object, how, options, name));
+    SHMARK_ASSIGN_OR_RETURN(const auto what, prepare(object, how, options, name));
+    const auto& part = what.part;
     // Mappings begin on pages, parts anywhere.
     const auto skipped = part.offset % static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const auto size = skipped + part.size;
@@ -150,6 +173,7 @@ std::expected<posix_memory, error> shared_open(std::string_view name, open_mode 
     if (address == MAP_FAILED) return system_failure(errno, opening_memory, name);
     mapping pages(address, size, unmap_pages);
     if (!how.writable) SHMARK_RETURN_IF_ERROR(fill_holes(object, part, pages, name));
+    if (how.truncates) SHMARK_RETURN_IF_ERROR(empty(object, what, name));
     const auto bytes = pages.bytes().subspan(skipped);
     return posix_memory(std::move(pages), bytes, how.writable, name, std::move(found.object));
   }();

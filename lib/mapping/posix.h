@@ -1,7 +1,8 @@
 // POSIX shared memory by name: a file in /dev/shm. See shared_memory.h.
 //
 // A name is portable if it has one slash, at its beginning, and at most 253 characters after it
-// (glibc's limit); all others are refused, also those that Linux would take.
+// (glibc's limit); all others are refused, also those that Linux would take. Those that begin with
+// "/shmark." are for lib/segment: leave them to it.
 //
 // Memory. What is opened for writing has all its memory when shared_open() returns, also where the
 // object had holes; what is opened for reading has no holes left either. So a full /dev/shm is an

@@ -6,7 +6,10 @@
 // probe_ns() says what a timed one includes.
 //
 // Thread and process safety: all functions may be called at any time. Ticks of two cores need not
-// agree: take differences on one.
+// agree: take differences on one. Only handoffs of locks (lib/crew/sample.h) are differences
+// between two, since a holder's release and the next one's acquisition are on two: they take a
+// counter that is invariant and synchronised between processors, as that of x86 is on one board,
+// and mean nothing without.
 #pragma once
 
 #include <cstdint>

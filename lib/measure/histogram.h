@@ -22,9 +22,9 @@ class histogram {
  public:
   static constexpr std::size_t bucket_count = 64 + 34 * 32;
 
-  void add(std::uint64_t ns) noexcept {
-    ++counts_[index_of(ns)];
-    ++total_;
+  void add(std::uint64_t ns, std::uint64_t count = 1) noexcept {
+    counts_[index_of(ns)] += count;
+    total_ += count;
     max_ = std::max(max_, ns);
   }
 

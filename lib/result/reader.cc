@@ -1,17 +1,12 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
-#include "lib/base/descriptor.h"
+#include "lib/result/document.h"
 #include "lib/result/names.h"
 #include "lib/result/result.h"
 
@@ -135,6 +130,17 @@ cache_level cache_of(const node& from) {
           .num_sharing = from.at("num_sharing").small_count()};
 }
 
+calibration_info calibration_of(const node& from) {
+  const node spread = from.at("aa_spread_percent");
+  calibration_info found{.empty_loop_ns = from.at("empty_loop_ns").number(),
+                         .clock_ns = from.at("clock_ns").number(),
+                         .null_lock_ns = from.at("null_lock_ns").number(),
+                         .aa_spread_percent_single = spread.at("single").number(),
+                         .aa_spread_percent_contended = spread.at("contended").number()};
+  for (const node& each : from.at("warnings").elements()) found.warnings.push_back(each.text());
+  return found;
+}
+
 void read_own_context(const node& from, context& about) {
   const int schema = from.at("schema").small_count();
   if (schema != schema_version) {
@@ -158,6 +164,12 @@ void read_own_context(const node& from, context& about) {
   about.workers_are = from.at("workers_are").word<worker_kind>();
   about.seed = from.at("seed").count();
   about.probe_ns = from.at("probe_ns").number();
+  if (from.has("missing")) {
+    for (const node& each : from.at("missing").elements()) {
+      about.missing.push_back({.name = each.at("name").text(), .why = each.at("why").text()});
+    }
+  }
+  if (from.has("calibration")) about.calibration = calibration_of(from.at("calibration"));
 }
 
 context context_of(const node& from) {
@@ -289,16 +301,6 @@ run run_of(const json& document) {
   return run;
 }
 
-// "3:17", as editors and compilers write it, for a byte that counts from 1.
-std::string line_and_column(std::string_view text, std::size_t byte) {
-  const std::string_view before = text.substr(0, byte == 0 ? 0 : std::min(byte - 1, text.size()));
-  const auto line = 1 + std::ranges::count(before, '\n');
-  const std::size_t line_start = before.rfind('\n');
-  const std::size_t column =
-      before.size() - (line_start == std::string_view::npos ? 0 : line_start + 1) + 1;
-  return std::to_string(line) + ':' + std::to_string(column);
-}
-
 run parse(std::string_view text) {
   constexpr const char* advice =
       "it is not JSON from there on: give a file that --out= or --benchmark_out= wrote";
@@ -308,39 +310,18 @@ run parse(std::string_view text) {
   try {
     return run_of(json::parse(text));
   } catch (const json::parse_error& wrong) {
-    throw flaw{errc::corrupt, ':' + line_and_column(text, wrong.byte), advice};
+    throw flaw{errc::corrupt, ':' + detail::line_and_column(text, wrong.byte), advice};
   } catch (const json::exception&) {
     throw flaw{errc::corrupt, ": it holds a number that no double can hold", measure_again};
   }
 }
 
-// The contents, or errno.
-std::expected<std::string, int> contents(const std::filesystem::path& path) {
-  const descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return std::unexpected(errno);
-  std::string text;
-  std::array<char, 1 << 16> part{};
-  ssize_t size = 0;
-  while ((size = ::read(fd.number(), part.data(), part.size())) > 0 ||
-         (size < 0 && errno == EINTR)) {
-    if (size > 0) text.append(part.data(), static_cast<std::size_t>(size));
-  }
-  if (size < 0) return std::unexpected(errno);
-  return text;
-}
-
 }  // namespace
 
 std::expected<run, error> read(const std::filesystem::path& path) {
-  const auto text = contents(path);
-  if (!text) {
-    error failed = system_error(text.error(), "read result file", std::string_view(path.native()));
-    if (text.error() == ENOENT) failed.remedy = "check the path";
-    if (text.error() == EISDIR) failed.remedy = "that is a folder: name a file in it";
-    return std::unexpected(failed);
-  }
+  SHMARK_ASSIGN_OR_RETURN(const std::string text, detail::contents(path, "read result file"));
   try {
-    return parse(*text);
+    return parse(text);
   } catch (const flaw& wrong) {
     const std::string object = path.native() + wrong.where;
     return failure(wrong.code, "read result file", std::string_view(object), wrong.remedy);

@@ -77,6 +77,26 @@ struct machine_info {
   bool operator==(const machine_info&) const = default;
 };
 
+// What belongs to the run and could not be measured.
+struct missing_benchmark {
+  std::string name{};  // as an entry's, or the beginning of several: "Store/store:redis"
+  std::string why{};   // with the remedy
+  bool operator==(const missing_benchmark&) const = default;
+};
+
+// What the machine could resolve when the run began. A number that is 0 was not measured.
+struct calibration_info {
+  double empty_loop_ns = 0;
+  double clock_ns = 0;
+  double null_lock_ns = 0;
+  // By how much two launches of the same differ at most, in 95 of 100 cases: of one worker, and of
+  // two on one lock.
+  double aa_spread_percent_single = 0;
+  double aa_spread_percent_contended = 0;
+  std::vector<std::string> warnings{};  // what disturbs: a sentence for each
+  bool operator==(const calibration_info&) const = default;
+};
+
 // Under which circumstances a run was made.
 struct context {
   // Google Benchmark's keys.
@@ -101,6 +121,8 @@ struct context {
   worker_kind workers_are = worker_kind::processes;
   std::uint64_t seed = 0;
   double probe_ns = 0;  // cost of reading the clock once; 0: not measured
+  std::vector<missing_benchmark> missing{};
+  std::optional<calibration_info> calibration{};
 
   bool operator==(const context&) const = default;
 };

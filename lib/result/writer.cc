@@ -29,23 +29,38 @@ json of(const cache_level& cache) {
           {"num_sharing", cache.num_sharing}};
 }
 
+json of(const calibration_info& found) {
+  return {{"empty_loop_ns", finite_or_zero(found.empty_loop_ns)},
+          {"clock_ns", finite_or_zero(found.clock_ns)},
+          {"null_lock_ns", finite_or_zero(found.null_lock_ns)},
+          {"aa_spread_percent",
+           {{"single", finite_or_zero(found.aa_spread_percent_single)},
+            {"contended", finite_or_zero(found.aa_spread_percent_contended)}}},
+          {"warnings", found.warnings}};
+}
+
 json own_keys(const context& about) {
-  return {{"schema", schema_version},
-          {"kind", detail::word(about.kind)},
-          {"command", about.command},
-          {"commit", about.commit},
-          {"build",
-           {{"mode", detail::word(about.build.mode)},
-            {"compiler", about.build.compiler},
-            {"sanitizer", detail::word(about.build.sanitizer)}}},
-          {"machine",
-           {{"cpu", about.machine.cpu},
-            {"cores", about.machine.cores},
-            {"kernel", about.machine.kernel},
-            {"fingerprint", about.machine.fingerprint}}},
-          {"workers_are", detail::word(about.workers_are)},
-          {"seed", about.seed},
-          {"probe_ns", finite_or_zero(about.probe_ns)}};
+  json out = {{"schema", schema_version},
+              {"kind", detail::word(about.kind)},
+              {"command", about.command},
+              {"commit", about.commit},
+              {"build",
+               {{"mode", detail::word(about.build.mode)},
+                {"compiler", about.build.compiler},
+                {"sanitizer", detail::word(about.build.sanitizer)}}},
+              {"machine",
+               {{"cpu", about.machine.cpu},
+                {"cores", about.machine.cores},
+                {"kernel", about.machine.kernel},
+                {"fingerprint", about.machine.fingerprint}}},
+              {"workers_are", detail::word(about.workers_are)},
+              {"seed", about.seed},
+              {"probe_ns", finite_or_zero(about.probe_ns)}};
+  for (const missing_benchmark& each : about.missing) {
+    out["missing"].push_back({{"name", each.name}, {"why", each.why}});
+  }
+  if (about.calibration) out["calibration"] = of(*about.calibration);
+  return out;
 }
 
 json of(const context& about) {

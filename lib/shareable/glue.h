@@ -28,10 +28,14 @@ class glue {
   // Private. So is an empty text.
   glue() noexcept = default;
   template <std::integral Number>
+    requires(sizeof(Number) <= sizeof(std::uint32_t))
   glue(Number key) noexcept : key_(static_cast<std::uint32_t>(key)) {}  // NOLINT: converts
-  glue(std::string_view text) : text_(text) {}                          // NOLINT
-  glue(const std::string& text) : text_(text) {}                        // NOLINT
-  glue(const char* text) : text_(text) {}                               // NOLINT
+  // Two of these could be the same, and meet.
+  template <std::integral Number>
+  glue(Number key) = delete;
+  glue(std::string_view text) : text_(text) {}    // NOLINT
+  glue(const std::string& text) : text_(text) {}  // NOLINT
+  glue(const char* text) : text_(text) {}         // NOLINT
   // In a space of the caller's choice, in which nothing else has the number 0: no domain, either.
   [[nodiscard]] static glue in_space(std::string_view space) {
     glue made;

@@ -215,7 +215,7 @@ class shareable {
   // Calls `visit(key, value)`, or, of what has no keys, `visit(index, value)`, for one element
   // after the other, and returns whether it got to the end. Without a lock, the value is read at
   // the first, and that copy is used for all; set(), update(), get() and taking another element in
-  // between, by at(), end it. Errors: as get().
+  // between, by at(), end it, and so does what changes it by other means. Errors: as get().
   template <class F>
   [[nodiscard]] std::expected<bool, error> each(F&& visit);
   // The element under a key, or an index; null if there is none. Good until the next call. Errors:
@@ -255,9 +255,10 @@ class shareable {
     return detail::remove_met(true, until);
   }
 
-  // Removes what is there, of whatever type, if no process has it open: what one left that was to
-  // remove it and was killed. Whether it was so. Of `options`, crc32, mode and owner count. Errors:
-  // not_found, denied.
+  // Removes what is there, of whatever type, if no process has it open and it is not protected:
+  // what one left that was to remove it and was killed. Whether it was so. Of `options`, crc32,
+  // mode and owner count. Errors: not_found, denied; mismatch, if another glue of the same CRC-32,
+  // or a domain, has the place.
   [[nodiscard]] static std::expected<bool, error> reclaim(const glue& where,
                                                           const shareable_options& options = {});
 
@@ -358,8 +359,8 @@ class shareable<T, Backend>::reading {
     if (of_ != nullptr && is_outermost_) static_cast<void>(of_->unlock());
   }
 
-  [[nodiscard]] const T& operator*() const noexcept { return of_->node_->copy(); }
-  [[nodiscard]] const T* operator->() const noexcept { return &of_->node_->copy(); }
+  [[nodiscard]] const T& operator*() const noexcept { return of_->node_->value(); }
+  [[nodiscard]] const T* operator->() const noexcept { return &of_->node_->value(); }
 
  private:
   friend class shareable;

@@ -33,7 +33,7 @@ std::expected<void, error> remove_shareable(const acquaintance& it, bool named, 
                    because{"somebody else has removed it"});
   }
   if (!named && known->names.contains(protected_name)) return {};
-  return all.clean_up(until);
+  return all.clean_up(until, it.root);
 }
 
 // The registry's store, by which a process has a shared variable open. What is private to a family
@@ -96,18 +96,13 @@ auto shareable<T, Backend>::open_in(const std::string& space, const std::string&
     auto root =
         all ? all->open_only(
                   name, typeid(T).name(), how,
-                  {.capacity = options.size, .limit = options.limit, .has_advisory_lock = true})
+                  {.capacity = options.size, .limit = options.limit, .has_advisory_lock = true},
+                  options.protect ? detail::protected_name : std::string_view())
             : std::unexpected(all.error());
     // Else somebody has just removed it.
     if (!root && makes && root.error().code == errc::not_found) continue;
     if (!root) return std::unexpected(root.error());
 
-    if (root->was_made && options.protect) {
-      if (auto named = all->add_name(name, detail::protected_name); !named) {
-        static_cast<void>(all->clean_up(deadline::none()));
-        return std::unexpected(named.error());
-      }
-    }
     const detail::acquaintance it{space, root->bytes.key().number, by.whose(),
                                   detail::remove_shareable<Backend>};
     const auto shared = detail::home_in<Backend>(std::move(home), it, is_private);
@@ -152,7 +147,16 @@ std::expected<bool, error> shareable<T, Backend>::reclaim(const glue& where,
     const auto home = store_type::attach(key);
     if (!home) return std::unexpected(detail::with_options(home.error()));
     SHMARK_ASSIGN_OR_RETURN(auto all, detail::registry<Backend>::open(*home));
-    return all.clean_up_if_unused(deadline::after(removal_patience));
+    const auto name = where.name(options.crc32);
+    const auto may = [&](const detail::registry_contents& known) -> std::expected<bool, error> {
+      const auto& names = known.names;  // none: a removal was cut short
+      if (!names.empty() && !names.contains(name)) {
+        return shmark::failure(errc::mismatch, "reclaim", where.text(),
+                               because{"its place is taken by " + names.begin()->first});
+      }
+      return !names.contains(detail::protected_name);
+    };
+    return all.clean_up_if_unused(deadline::after(removal_patience), may);
   });
 }
 
@@ -162,6 +166,7 @@ template <class T, class Backend>
 auto shareable<T, Backend>::writable(deadline until) -> std::expected<writing, error> {
   const auto before = locked();
   if (before != mode::exclusive) SHMARK_RETURN_IF_ERROR(lock(mode::exclusive, until));
+  failure_.reset();
   return writing(*this, !before, before == mode::shared);
 }
 
@@ -206,6 +211,11 @@ template <class T, class Backend>
 std::expected<void, error> shareable<T, Backend>::notice_locks() {
   if (!tree_->handles()->enforces) return {};
   SHMARK_ASSIGN_OR_RETURN(auto* const lock, node_->advisory_lock());
+  if constexpr (requires { lock->is_held_exclusively(); }) {  // it holds nobody up
+    SHMARK_ASSIGN_OR_RETURN(const bool is_held, lock->is_held_exclusively());
+    if (is_held) ++unlocked_reads_;
+    return {};
+  }
   const auto got = lock->acquire(mode::shared, deadline::none());
   if (got) {
     lock->release(mode::shared);
@@ -219,7 +229,7 @@ std::expected<void, error> shareable<T, Backend>::notice_locks() {
 
 template <class T, class Backend>
 std::expected<const T*, error> shareable<T, Backend>::look() {
-  if (locked()) return &node_->copy();
+  if (locked()) return &node_->value();
   end_walk();
   SHMARK_RETURN_IF_ERROR(notice_locks());
   return node_->it.read();
@@ -236,8 +246,7 @@ std::expected<bool, error> shareable<T, Backend>::each(F&& visit) {
   SHMARK_ASSIGN_OR_RETURN(const T* const all, look());
   const auto mine = ++walk_;
   // Another handle, or a reference, may read or write the same variable.
-  const auto version = [this] { return std::pair(node_->it.misses(), node_->it.serial()); };
-  const auto before = version();
+  const auto before = node_->touches();
   struct leaving {
     const void*& at;
     ~leaving() { at = nullptr; }
@@ -246,7 +255,7 @@ std::expected<bool, error> shareable<T, Backend>::each(F&& visit) {
     at_ = element;
     const leaving after{at_};
     visit(key, value);
-    return walk_ == mine && version() == before;
+    return walk_ == mine && node_->touches() == before;
   };
   if constexpr (requires { typename T::mapped_type; }) {
     for (const auto& [key, value] : *all) {
@@ -272,15 +281,17 @@ auto shareable<T, Backend>::at(const Key& key) {
     } else {
       const auto index = static_cast<std::size_t>(key);
       using pair = std::pair<const void*, const typename T::value_type*>;
+      static_assert(std::is_reference_v<decltype(*all.begin())>,
+                    "its elements have no addresses: read them by each() or get()");
       if (index >= all.size()) return pair();
       const auto& element = *std::next(all.begin(), static_cast<std::ptrdiff_t>(index));
       return pair(&element, &element);
     }
   };
-  using result = std::expected<decltype(find(node_->copy()).second), error>;
+  using result = std::expected<decltype(find(node_->value()).second), error>;
   // The one that each() is at.
   if (at_ != nullptr) {
-    if (const auto found = find(node_->copy()); found.first == at_) return result(found.second);
+    if (const auto found = find(node_->value()); found.first == at_) return result(found.second);
   }
   const auto all = look();
   return all ? result(find(**all).second) : result(std::unexpected(all.error()));
@@ -322,9 +333,9 @@ auto shareable<T, Backend>::child(const ref<U, Backend>& of)
     if (auto known = std::dynamic_pointer_cast<wanted>(tree_->handles()->find(it->number()))) {
       it = std::move(known);
     } else {
-      tree_->handles()->add(it->number(), it);
+      SHMARK_ASSIGN_OR_RETURN(auto own, detail::family<Backend>::adopt(tree_->handles(), it));
+      it = std::static_pointer_cast<wanted>(std::move(own));
     }
-    it->join(tree_->handles());
     return shareable<U, Backend>(tree_, std::move(it), false);
   });
 }

@@ -262,9 +262,14 @@ auto tree<Backend>::downgrade(hold& in) -> expected {
                      because{"a transaction under the exclusive lock goes on"}, "end that first");
     }
     SHMARK_RETURN_IF_ERROR(publish(in, deadline::never()));
-    // If one cannot be, this one says so.
-    SHMARK_RETURN_IF_ERROR((*in.nodes.rbegin()->second->advisory_lock())->downgrade());
     auto left = std::prev(in.nodes.end());
+    // If one cannot be, this one says so.
+    auto first = (*left->second->advisory_lock())->downgrade();
+    if (!first) {
+      if (first.error().code != errc::not_found) return first;
+      release(*left->second, mode::exclusive);
+      left = in.nodes.erase(left);
+    }
     while (left != in.nodes.begin()) {
       const auto number = (--left)->first;
       left = downgrade(in, number);

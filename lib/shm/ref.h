@@ -76,6 +76,17 @@ class family {
     const auto found = members_.find(number);
     return found == members_.end() ? nullptr : found->second.lock();
   }
+  // Has this one as a member; of what is another family's, a copy. Which it is. Errors: those of
+  // copying. Throws std::bad_alloc.
+  [[nodiscard]] static std::expected<std::shared_ptr<target<Backend>>, error> adopt(
+      const std::shared_ptr<family>& in, std::shared_ptr<target<Backend>> it) {
+    if (it->is_in_another(in)) {
+      SHMARK_ASSIGN_OR_RETURN(it, it->copy());
+    }
+    it->join(in);
+    in->add(it->number(), it);
+    return it;
+  }
   // In place of what was there. Throws std::bad_alloc.
   void add(std::uint64_t number, const std::shared_ptr<target<Backend>>& it) {
     if (members_.size() >= room_) {  // those that have gone take as much memory as the others
@@ -122,6 +133,10 @@ class target {
 
   // For lib/shareable; see "Kept copies" in variable.h.
   virtual void join(const std::shared_ptr<family<Backend>>& in) noexcept = 0;
+  [[nodiscard]] virtual bool is_in_another(
+      const std::shared_ptr<family<Backend>>& than) const noexcept = 0;
+  // Another handle to it, in no family. Errors: as variable::copy().
+  [[nodiscard]] virtual std::expected<std::shared_ptr<target>, error> copy() const = 0;
   // Reads the value; what it refers to. Errors: as variable::read().
   [[nodiscard]] virtual std::expected<const targets<Backend>*, error> read_references(
       deadline until) = 0;

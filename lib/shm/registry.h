@@ -143,7 +143,7 @@ struct registry_contents {
 
 // How long to wait for the registry's lock where nobody says how long.
 constexpr std::chrono::nanoseconds registry_patience = removal_patience;
-// And where they have just waited that long in vain, for something that can be left.
+// And where they have just waited in vain, for something that can be left.
 constexpr std::chrono::nanoseconds impatience = std::chrono::milliseconds(10);
 
 // The registry's store, to make handles from: copying is all that is done with it, so that threads
@@ -161,7 +161,10 @@ class registry {
   [[nodiscard]] static std::expected<registry, error> open(const store_type& home);
 
   // What the registry says now; good until the next call. Errors: those of variable::read().
-  [[nodiscard]] std::expected<const registry_contents*, error> read() { return all_.read(); }
+  [[nodiscard]] std::expected<const registry_contents*, error> read(
+      deadline until = deadline::never()) {
+    return all_.read(until);
+  }
   // (1), unless the name is there. Errors: mismatch, if that is of another type; no_space, invalid,
   // not_found, denied, those of the registry's lock.
   [[nodiscard]] std::expected<store_type, error> open_named(std::string_view name, const char* type,
@@ -174,15 +177,14 @@ class registry {
   };
   // One whose segment has gone by other means is not there. Errors: not_found, exists; mismatch, if
   // there is another name; as open_named(). Where nothing else is there either, an attempt to make
-  // it that fails leaves no registry.
+  // it that fails leaves no registry. What is made has the name `also`, too, if there is one.
   struct opened {
     store_type bytes;
     bool was_made;
   };
   [[nodiscard]] std::expected<opened, error> open_only(std::string_view name, const char* type,
-                                                       opening how, store_options options);
-  // Another name for the variable that has this one. Errors: not_found, and those of publishing.
-  [[nodiscard]] std::expected<void, error> add_name(std::string_view of, std::string_view name);
+                                                       opening how, store_options options,
+                                                       std::string_view also = {});
   // (1), without a name.
   [[nodiscard]] std::expected<store_type, error> make_unnamed(const char* type,
                                                               store_options options);
@@ -190,10 +192,13 @@ class registry {
   [[nodiscard]] std::expected<void, error> remove(std::string_view name, deadline until);
   // (6).
   [[nodiscard]] std::expected<collection, error> collect(deadline until);
-  // (8), if no process has any of its variables open; whether it was so. Errors: as clean_up().
-  [[nodiscard]] std::expected<bool, error> clean_up_if_unused(deadline until);
-  // (8). Errors: as domain::cleanup().
-  [[nodiscard]] std::expected<void, error> clean_up(deadline until);
+  // (8), if no process has any of its variables open, and `may`, of what is there, says so, or an
+  // error; whether it was so. Errors: as clean_up().
+  template <class Condition>
+  [[nodiscard]] std::expected<bool, error> clean_up_if_unused(deadline until, const Condition& may);
+  // (8). `only`, of a space in which only one variable has a name: if others make the next one
+  // meanwhile, that stays, with the registry. 0: all. Errors: as domain::cleanup().
+  [[nodiscard]] std::expected<void, error> clean_up(deadline until, std::uint64_t only = 0);
 
   // (4). What cannot be done is left to collect(); so is all the rest, for want of patience, when
   // somebody does not let go of the registry.
@@ -225,12 +230,16 @@ class registry {
   std::expected<std::optional<store_type>, error> find(const registry_contents& known,
                                                        std::string_view name,
                                                        const char* type) const;
+  // (4). Errors: as collect().
+  std::expected<void, error> give_up(std::uint64_t number, deadline until);
+
   // All of these require the registry exclusive, by `change`. What it holds is current after them,
   // also if they fail.
 
   // (1).
   std::expected<store_type, error> make(transaction& change, std::string_view name,
-                                        const char* type, store_options options);
+                                        const char* type, store_options options,
+                                        std::string_view also = {});
   // (7), unless it is ready. Errors: those of the store's removal.
   std::expected<void, error> finish(transaction& change, std::uint64_t number, deadline until);
   static std::expected<void, error> set_state(transaction& change, std::uint64_t number,

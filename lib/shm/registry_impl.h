@@ -60,7 +60,9 @@ auto registry<Backend>::find(const registry_contents& known, std::string_view na
                    because{"it holds " + brief(readable(its.c_str()))},
                    "open it as that, or remove it");
   }
-  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key_of(number)));
+  auto key = key_of(number);
+  key.label = name;
+  SHMARK_ASSIGN_OR_RETURN(auto bytes, store_type::attach(key));
   return bytes;
 }
 
@@ -86,7 +88,8 @@ auto registry<Backend>::open_named(std::string_view name, const char* type, stor
 
 template <class Backend>
 auto registry<Backend>::open_only(std::string_view name, const char* type, opening how,
-                                  store_options options) -> std::expected<opened, error> {
+                                  store_options options, std::string_view also)
+    -> std::expected<opened, error> {
   constexpr const char* attempted = "open shared variable";
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(deadline::after(registry_patience)));
   const auto before = change.value().names;
@@ -111,19 +114,10 @@ auto registry<Backend>::open_only(std::string_view name, const char* type, openi
   if (how == opening::existing) {
     return failure(errc::not_found, attempted, name, "make it: open it with create");
   }
-  auto made = make(change, name, type, options);
+  auto made = make(change, name, type, options, also);
   if (made) return opened{*std::move(made), true};
   if (change.value().variables.empty()) static_cast<void>(change.remove());
   return std::unexpected(made.error());
-}
-
-template <class Backend>
-std::expected<void, error> registry<Backend>::add_name(std::string_view of, std::string_view name) {
-  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(deadline::after(registry_patience)));
-  const auto number = number_of(change.value(), of);
-  if (number == 0) return failure(errc::not_found, "name", of);
-  change.value().names.insert_or_assign(std::string(name), number);
-  return change.commit();
 }
 
 template <class Backend>
@@ -135,7 +129,8 @@ auto registry<Backend>::make_unnamed(const char* type, store_options options)
 
 template <class Backend>
 auto registry<Backend>::make(transaction& change, std::string_view name, const char* type,
-                             store_options options) -> std::expected<store_type, error> {
+                             store_options options, std::string_view also)
+    -> std::expected<store_type, error> {
   SHMARK_RETURN_IF_ERROR(check_maker(name));
   if (options.mode != private_mode && options.mode != mode()) {
     return failure(errc::invalid, "create variable", name,
@@ -146,11 +141,14 @@ auto registry<Backend>::make(transaction& change, std::string_view name, const c
   options.tag = fnv1a(type);
   options.is_unnamed = name.empty();
   for (;;) {
-    const store_key key(segment_key::random_in(key_.space), key_.whose);
+    store_key key(segment_key::random_in(key_.space), key_.whose);
+    key.label = name;
     if (change.value().variables.contains(key.number)) continue;
     auto& all = change.value();
     all.variables[key.number] = {type, entry_state::making};
-    if (!name.empty()) all.names.insert_or_assign(std::string(name), key.number);
+    for (const auto its : {name, also}) {
+      if (!its.empty()) all.names.insert_or_assign(std::string(its), key.number);
+    }
     if (auto done = change.commit(); !done) {
       change.value().variables.erase(key.number);
       take_names(change.value(), key.number);
@@ -229,16 +227,21 @@ void registry<Backend>::give_up(const store_type& home, std::uint64_t number) no
   const auto until = deadline::after(was_in_vain ? impatience : registry_patience);
   const auto done = contained("give up", "a variable", [&]() -> std::expected<void, error> {
     SHMARK_ASSIGN_OR_RETURN(auto all, open(home));
-    {
-      // Mostly it is in use; that can be told without knowing what else there is.
-      SHMARK_ASSIGN_OR_RETURN(const auto hold, all.all_.store_.write(until));
-      if (all.is_in_use(number)) return {};
-    }
-    SHMARK_ASSIGN_OR_RETURN(auto change, all.all_.transact(until));
-    SHMARK_RETURN_IF_ERROR(all.remove_unused(change, {number}));
-    return {};
+    return all.give_up(number, until);
   });
   was_in_vain = !done && done.error().code == errc::timed_out;
+}
+
+template <class Backend>
+std::expected<void, error> registry<Backend>::give_up(std::uint64_t number, deadline until) {
+  {
+    // Mostly it is in use; that can be told without knowing what else there is.
+    SHMARK_ASSIGN_OR_RETURN(const auto hold, all_.store_.write(until));
+    if (is_in_use(number)) return {};
+  }
+  SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+  SHMARK_RETURN_IF_ERROR(remove_unused(change, {number}));
+  return {};
 }
 
 template <class Backend>
@@ -289,14 +292,15 @@ auto registry<Backend>::count_down(const numbers& some) const -> numbers {
 template <class Backend>
 std::expected<void, error> registry<Backend>::remove(std::string_view name, deadline until) {
   SHMARK_RETURN_IF_ERROR(check_remover("remove variables of"));
-  SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
+  SHMARK_ASSIGN_OR_RETURN(const auto* known, read(until));
   const auto found = known->names.find(name);
   if (found == known->names.end()) return failure(errc::not_found, "remove variable", name);
   const auto number = found->second;
   const auto done = remove(number, {.name = name}, until);
   if (done) return {};
   // Whoever let go of it while we had it mapped found it in use.
-  give_up(all_.store_, number);
+  static_cast<void>(contained("give up", "a variable",
+                              [&] { return give_up(number, deadline::after(impatience)); }));
   return std::unexpected(done.error());
 }
 
@@ -504,10 +508,14 @@ std::expected<collection, error> registry<Backend>::collect(deadline until) {
 // --- (8) Cleaning up.
 
 template <class Backend>
-std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until) {
+template <class Condition>
+std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until,
+                                                                 const Condition& may) {
   SHMARK_RETURN_IF_ERROR(check_remover("reclaim"));
   // Whoever opens one holds the registry's lock, or has open what refers to it.
   SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
+  SHMARK_ASSIGN_OR_RETURN(const bool is_to_go, may(std::as_const(change.value())));
+  if (!is_to_go) return false;
   const auto all = change.value().variables;
   for (const auto& [number, about] : all) {
     const auto attached = Backend::segment::is_attached(key_of(number));
@@ -523,19 +531,27 @@ std::expected<bool, error> registry<Backend>::clean_up_if_unused(deadline until)
 }
 
 template <class Backend>
-std::expected<void, error> registry<Backend>::clean_up(deadline until) {
+std::expected<void, error> registry<Backend>::clean_up(deadline until, std::uint64_t only) {
   SHMARK_RETURN_IF_ERROR(check_remover("clean up domain"));
+  const auto has_next = [only](const registry_contents& known) {
+    return only != 0 && !known.names.empty() && !has_name(known, only);
+  };
+  numbers before;
   for (auto how = effort::ask;;) {
-    SHMARK_ASSIGN_OR_RETURN(const auto* known, read());
-    numbers before;
-    for (const auto& [number, about] : known->variables) before.push_back(number);
+    SHMARK_ASSIGN_OR_RETURN(const auto* known, read(until));
+    if (!has_next(*known)) {  // else what there is besides is the next one's
+      before.clear();
+      for (const auto& [number, about] : known->variables) before.push_back(number);
+    }
     SHMARK_RETURN_IF_ERROR(clean_up(before, how, until));
     SHMARK_ASSIGN_OR_RETURN(auto change, all_.transact(until));
     const auto& left = change.value().variables;
     if (left.empty()) return change.remove();
     std::size_t stayed = 0;
     for (const auto number : before) stayed += left.count(number);
-    if (stayed < left.size() && until.passed()) {
+    const bool is_others = has_next(change.value());
+    if (stayed == 0 && is_others) return {};
+    if (stayed < left.size() && !is_others && until.passed()) {
       return failure(errc::timed_out, "clean up domain", key_.text(),
                      because{"others go on making variables"});
     }

@@ -176,7 +176,7 @@ class variable {
   // if this handle holds the read lock and another wants to upgrade, too, or another handle of this
   // thread holds either.
   [[nodiscard]] std::expected<transaction, error> transact(deadline until = deadline::never());
-  // The same, published at its end.
+  // The same, published at its end; inside a transaction of the same handle, as an update() is.
   [[nodiscard]] std::expected<writing, error> writable(deadline until = deadline::never());
   // The read lock. Errors: as read().
   [[nodiscard]] std::expected<reading, error> readlock(deadline until = deadline::never());
@@ -264,6 +264,8 @@ class variable {
   // Keeps the copy, brought up to date; or changes how. Errors: as read(); would_deadlock, if this
   // handle holds the variable's own lock.
   std::expected<void, error> keep(mode how, deadline until);
+  // Brings the copy up to date, or leaves it as it is. Errors: as read().
+  std::expected<void, error> replace(const typename store_type::snapshot& by);
   // What was changed and not published is dropped.
   void let_go() noexcept;
   // A forked child keeps nothing of what its parent does.
@@ -310,6 +312,7 @@ class variable {
   std::uint64_t word_ = no_copy;  // under which copy_ was decoded or written
   std::uint64_t hits_ = 0;
   std::uint64_t misses_ = 0;
+  std::uint64_t touches_ = 0;  // how often copy_ may have become another
 
   // What is held, and how often by whom.
   std::optional<typename store_type::snapshot> shared_;
@@ -355,6 +358,7 @@ class variable<T, Backend>::transaction {
   // that, since only then is it known that the copy may differ from what everybody sees.
   [[nodiscard]] T& value() noexcept {
     of_->changed_ = true;
+    ++of_->touches_;
     of_->word_ = no_copy;  // for a forked child, too: it must not take it for what everybody sees
     return of_->copy_;
   }
@@ -385,7 +389,8 @@ class variable<T, Backend>::transaction {
 };
 
 // The same, whose end commits, unless an exception ends it. A program is stopped whose last commit
-// fails there: call commit() to be told.
+// fails there: call commit() to be told. The end of one inside another leaves it to that, which may
+// be a transaction that nobody commits.
 template <class T, class Backend>
 class variable<T, Backend>::writing {
  public:
@@ -394,6 +399,7 @@ class variable<T, Backend>::writing {
   ~writing() {
     if (by_.of_ == nullptr || !by_.of_->changed_ || std::uncaught_exceptions() > exceptions_)
       return;
+    if (by_.of_->transactions_ > 1) return;
     const auto done = commit();
     SHMARK_CHECK(done, ("what was written could not be published, and nobody called commit() to be "
                         "told: " +

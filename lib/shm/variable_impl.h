@@ -29,6 +29,11 @@ class target_of final : public target<Backend> {
   void join(const std::shared_ptr<family<Backend>>& in) noexcept override {
     if (it.family_ == nullptr) it.family_ = in;
   }
+  [[nodiscard]] bool is_in_another(
+      const std::shared_ptr<family<Backend>>& than) const noexcept override {
+    return it.family_ != nullptr && it.family_ != than;
+  }
+  [[nodiscard]] std::expected<std::shared_ptr<target<Backend>>, error> copy() const override;
   [[nodiscard]] std::expected<const targets<Backend>*, error> read_references(
       deadline until) override {
     SHMARK_RETURN_IF_ERROR(it.read(until));
@@ -47,9 +52,12 @@ class target_of final : public target<Backend> {
                  "a writing is used without its lock");
     it.kept_->is_changed = true;
     it.word_ = variable<T, Backend>::no_copy;
+    ++it.touches_;
     return it.copy_;
   }
-  [[nodiscard]] const T& copy() const noexcept { return it.copy_; }
+  // Another number, whenever the copy may be another.
+  [[nodiscard]] std::uint64_t touches() const noexcept { return it.touches_; }
+  [[nodiscard]] const T& value() const noexcept { return it.copy_; }
   void let_go() noexcept override { it.let_go(); }
   [[nodiscard]] bool holds_own_lock() const noexcept override { return it.holds_own_lock(); }
   [[nodiscard]] bool is_in_transaction() const noexcept override { return it.transactions_ != 0; }
@@ -70,6 +78,12 @@ template <class T, class Backend>
 std::shared_ptr<target_of<T, Backend>> target_to(variable<T, Backend> its) {
   const auto end = [](target<Backend>* it) noexcept { target<Backend>::end(it); };
   return std::shared_ptr<target_of<T, Backend>>(new target_of<T, Backend>(std::move(its)), end);
+}
+
+template <class T, class Backend>
+auto target_of<T, Backend>::copy() const -> std::expected<std::shared_ptr<target<Backend>>, error> {
+  SHMARK_ASSIGN_OR_RETURN(auto own, it.copy());
+  return target_to(std::move(own));
 }
 
 template <class Backend>
@@ -93,8 +107,9 @@ std::shared_ptr<target<Backend>> reference_scope<Backend>::meet(
     if (auto known = family_->find(to->number())) {
       own = std::move(known);
     } else {
-      to->join(family_);
-      family_->add(to->number(), to);
+      auto adopted = family<Backend>::adopt(family_, to);
+      if (!adopted) throw refusal(adopted.error());
+      own = *std::move(adopted);
     }
   }
   met_.emplace(own->number(), own);
@@ -176,6 +191,7 @@ template <class T, class Backend>
 std::expected<void, error> variable<T, Backend>::decode(std::span<const std::byte> bytes,
                                                         std::uint64_t word) {
   ++misses_;
+  ++touches_;
   word_ = no_copy;  // should decoding fail, the copy is half of something
   if (dwell_ns_ != 0) decoded_ns_ = monotonic_ns();
   if (bytes.empty()) {
@@ -400,6 +416,7 @@ void variable<T, Backend>::open_own() noexcept {
     detail::reference_scope<Backend> scope(home_, nullptr, targets_);
     T own{};
     SHMARK_RETURN_IF_ERROR(codec::decode(exclusive_->bytes(), own));
+    ++touches_;
     copy_ = std::move(own);
     targets_.swap(scope.met());
     return {};
@@ -458,7 +475,7 @@ std::expected<void, error> variable<T, Backend>::keep(mode how, deadline until) 
   if (!kept_ || !kept_->is_changed) {
     if (store_.word() != word_) {
       SHMARK_ASSIGN_OR_RETURN(const auto now, store_.read(until));
-      SHMARK_RETURN_IF_ERROR(refresh(now));
+      SHMARK_RETURN_IF_ERROR(kept_ ? replace(now) : refresh(now));
     }
   }
   if (kept_) {
@@ -467,6 +484,24 @@ std::expected<void, error> variable<T, Backend>::keep(mode how, deadline until) 
     kept_.emplace(keeping{.how = how});
   }
   return {};
+}
+
+template <class T, class Backend>
+std::expected<void, error> variable<T, Backend>::replace(const typename store_type::snapshot& by) {
+  if (by.word() == word_) return {};
+  const auto word = word_;
+  std::optional<T> before;
+  SHMARK_RETURN_IF_ERROR(assign([&] {
+    T fresh{};
+    before.emplace(std::move(copy_));
+    copy_ = std::move(fresh);
+  }));
+  auto done = refresh(by);
+  if (done) return {};
+  // Of the lock that it was kept under, it goes on being the copy.
+  SHMARK_RETURN_IF_ERROR(assign([&] { copy_ = *std::move(before); }));
+  word_ = word;
+  return done;
 }
 
 template <class T, class Backend>
@@ -484,6 +519,7 @@ void variable<T, Backend>::let_go() noexcept {
 
 template <class T, class Backend>
 void variable<T, Backend>::go_back() noexcept {
+  ++touches_;
   std::swap(copy_, *kept_->before);
   targets_.swap(kept_->targets_before);
   word_ = kept_->word_before;
@@ -554,6 +590,7 @@ template <class T, class Backend>
 void variable<T, Backend>::forget() noexcept {
   if (locked()) return;
   word_ = no_copy;
+  ++touches_;
   targets_.clear();
   static_cast<void>(assign([this] { copy_ = T{}; }));
 }

@@ -1,6 +1,7 @@
 #include "lib/store/layout.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -121,20 +122,37 @@ bool may_remove(std::span<const std::byte> segment, std::uint64_t store) noexcep
 }
 
 std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
-  constexpr std::uint64_t prime = 0x100000001b3u;
-  std::uint64_t hash = 0xcbf29ce484222325u ^ bytes.size();
-  const auto mix = [&hash](std::uint64_t word) {
+  constexpr auto mixed = [](std::uint64_t hash, std::uint64_t word) {
+    constexpr std::uint64_t prime = 0x100000001b3u;
     hash = (hash ^ word) * prime;
-    hash ^= hash >> 32;
+    return hash ^ hash >> 32;
   };
+  std::uint64_t hash = 0xcbf29ce484222325u ^ bytes.size();
   std::uint64_t word = 0;
+  // Each step waits for the one before it: four chains side by side take as long as one. (As four
+  // variables, for the compiler keeps an array in memory.)
+  std::array<std::uint64_t, 4> words{};
+  if (bytes.size() >= sizeof words) {
+    std::uint64_t sum0 = hash;
+    std::uint64_t sum1 = hash + 1;
+    std::uint64_t sum2 = hash + 2;
+    std::uint64_t sum3 = hash + 3;
+    for (; bytes.size() >= sizeof words; bytes = bytes.subspan(sizeof words)) {
+      std::memcpy(&words, bytes.data(), sizeof words);
+      sum0 = mixed(sum0, words[0]);
+      sum1 = mixed(sum1, words[1]);
+      sum2 = mixed(sum2, words[2]);
+      sum3 = mixed(sum3, words[3]);
+    }
+    for (const std::uint64_t sum : {sum0, sum1, sum2, sum3}) hash = mixed(hash, sum);
+  }
   for (; bytes.size() >= sizeof word; bytes = bytes.subspan(sizeof word)) {
     std::memcpy(&word, bytes.data(), sizeof word);
-    mix(word);
+    hash = mixed(hash, word);
   }
   word = 0;
   if (!bytes.empty()) std::memcpy(&word, bytes.data(), bytes.size());
-  mix(word);
+  hash = mixed(hash, word);
   hash = (hash ^ (hash >> 30)) * 0xBF58476D1CE4E5B9u;
   hash = (hash ^ (hash >> 27)) * 0x94D049BB133111EBu;
   return hash ^ (hash >> 31);

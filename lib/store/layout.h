@@ -1,4 +1,4 @@
-// The bytes of a store's segments, version 5. LAYOUT.md draws them, this file is what compiles; a
+// The bytes of a store's segments, version 6. LAYOUT.md draws them, this file is what compiles; a
 // change to either is a change to the other, and to layout_version.
 //
 // A control segment holds a control block, a second lock if its maker asked for one, and two
@@ -21,7 +21,7 @@
 
 namespace shmark::detail {
 
-constexpr std::uint32_t layout_version = 5;
+constexpr std::uint32_t layout_version = 6;
 constexpr std::size_t cache_line = 64;
 constexpr std::size_t lock_area_size = 256;
 
@@ -159,7 +159,8 @@ void stamp(data_header& header, std::uint64_t store, std::uint64_t generation) n
 [[nodiscard]] bool may_remove(std::span<const std::byte> segment, std::uint64_t store) noexcept;
 
 // 64 bits over all bytes: tells chance damage and torn writes, not forgery. Words of 8 bytes in the
-// manner of FNV-1a (Fowler, Noll, Vo), finished with the mixer of SplitMix64.
+// manner of FNV-1a (Fowler, Noll, Vo), four sums side by side, finished with the mixer of
+// SplitMix64.
 [[nodiscard]] std::uint64_t checksum(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace shmark::detail

@@ -120,12 +120,24 @@ struct store_key : segment_key {
       : segment_key(key), whose(its) {}
   store_key(short_text its_space, std::uint64_t its_number, owners its = owners::own) noexcept
       : segment_key{its_space, its_number}, whose(its) {}
+  // As messages have it: "visits (shmark.1000.website:7f00aa…)", if it has a label.
+  [[nodiscard]] short_text text() const noexcept {
+    const auto its = segment_key::text();
+    if (label.view().empty()) return its;
+    std::array<char, 2 * short_text::capacity + 3> both;
+    auto* end = std::ranges::copy(label.view(), both.data()).out;
+    end = std::ranges::copy(std::string_view(" ("), end).out;
+    end = std::ranges::copy(its.view(), end).out;
+    *end++ = ')';
+    return std::string_view(both.data(), end);
+  }
   // Another one of this space and owner.
   [[nodiscard]] store_key sibling(std::uint64_t its_number) const noexcept {
     return {space, its_number, whose};
   }
 
   owners whose;
+  short_text label{};  // what its users call it: for messages, and no part of where it is
 };
 
 // How long to wait for whoever holds what is being removed.
@@ -325,8 +337,7 @@ class store {
           segment(std::move(its_segment)),
           block(found.block),
           capacity(found.capacity),
-          // Only its owner's data segments can be opened and removed by all who may write it.
-          limit(is_owners() ? found.limit : std::min(found.limit, found.capacity)),
+          limit(found.limit),
           has_checksum(found.has_checksum),
           has_advisory(found.has_advisory) {}
     [[nodiscard]] bool is_owners() const noexcept { return segment.access().owner == geteuid(); }
@@ -390,7 +401,7 @@ class store {
     return shared.block->removed.load(std::memory_order_acquire) != 0;
   }
   // A lock's error, with the store's name.
-  [[nodiscard]] static std::unexpected<error> about(const segment_key& key, error why) noexcept {
+  [[nodiscard]] static std::unexpected<error> about(const store_key& key, error why) noexcept {
     why.object = key.text();
     return std::unexpected(why);
   }
@@ -448,6 +459,9 @@ class store {
   // Gives the spare side room for `size` bytes elsewhere: (6). What it held is gone, but for those
   // who have it mapped. Errors: no_space; it then has its buffer.
   std::expected<place, error> replace(std::size_t index, std::size_t size);
+  // Whether a side may have a data segment: only its owner's can be opened and removed by all who
+  // may write the store, and that only if they are his. Errors: no_space.
+  [[nodiscard]] std::expected<void, error> check_growth() const noexcept;
 
   std::shared_ptr<attachment> attachment_;
   control* block_;
@@ -555,8 +569,9 @@ class store<Segment, Lock>::transaction final : private sink {
 
   // Publishes several transactions, on different stores of one space: all of them or none, at
   // whichever instruction this process dies. Take their locks in the order of the stores' numbers,
-  // and keep them all until this has returned. Errors: as commit(), of any of them: nothing is
-  // published then, and all outputs are empty.
+  // and keep them all until this has returned. The first needs room for 8 bytes more for each of
+  // the others: beyond its limit, unless users share it. Errors: as commit(), of any of them:
+  // nothing is published then, and all outputs are empty.
   struct part {
     transaction* of;
     std::span<const std::uint64_t> references;
@@ -615,10 +630,12 @@ class store<Segment, Lock>::transaction final : private sink {
       std::span<const std::uint64_t> references, std::span<const std::uint64_t> followers = {});
   // The rest.
   void publish() noexcept;
-  // A value that is this much smaller than its segment gives the segment back.
-  [[nodiscard]] static bool is_too_large(const place& where, std::size_t size) noexcept {
+  // A value that is this much smaller than its segment gives the segment back; not if it is root
+  // who writes, for he could not make another when there is more to write.
+  [[nodiscard]] bool is_too_large(const place& where, std::size_t size) const noexcept {
     constexpr std::size_t waste = 4;
-    return where.mapped != nullptr && where.bytes.size() > waste * size;
+    return where.mapped != nullptr && where.bytes.size() > waste * size &&
+           store_->attachment_->is_owners();
   }
 
   store* store_;

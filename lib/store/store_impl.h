@@ -10,7 +10,9 @@ namespace detail {
 // Whoever makes what others can write trusts them.
 [[nodiscard]] inline store_key made_by(const store_key& key, mode_t mode) noexcept {
   if (mode == private_mode || key.whose.are_sharing()) return key;
-  return {key, owners::of(geteuid())};
+  auto own = key;
+  own.whose = owners::of(geteuid());
+  return own;
 }
 
 }  // namespace detail
@@ -76,7 +78,11 @@ std::expected<void, error> store<Segment, Lock>::check(const segment_key& key,
 template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::admit(const store_key& key) noexcept -> std::expected<store_key, error> {
   if (!key.whose.are_sharing() || Lock::can.shared_between_users) return key;
-  if (key.whose == owners::of(geteuid())) return store_key(key);  // of what others cannot write
+  if (key.whose == owners::of(geteuid())) {
+    auto own = key;
+    own.whose = owners::own;  // of what others cannot write
+    return own;
+  }
   return failure(errc::invalid, "open store", key.text(),
                  because{"its lock cannot be shared between users"},
                  "use a backend with semaphores");
@@ -614,12 +620,22 @@ auto store<Segment, Lock>::find(attachment& shared, std::size_t index)
 }
 
 template <named_segment Segment, lock Lock>
+std::expected<void, error> store<Segment, Lock>::check_growth() const noexcept {
+  const auto refused = [this](const char* why) {
+    return failure(errc::no_space, "write store", attachment_->key.text(), because{why},
+                   "write less");
+  };
+  if ((attachment_->segment.access().mode & ~private_mode) != 0) {
+    return refused("what users share does not grow");
+  }
+  if (!attachment_->is_owners()) return refused("only its owner can give it more room");
+  return {};
+}
+
+template <named_segment Segment, lock Lock>
 auto store<Segment, Lock>::replace(std::size_t index, std::size_t size)
     -> std::expected<place, error> {
-  if (size > attachment_->capacity && !attachment_->is_owners()) {
-    return failure(errc::no_space, "write store", attachment_->key.text(),
-                   because{"only its owner can give it more room"}, "write less");
-  }
+  if (size > attachment_->capacity) SHMARK_RETURN_IF_ERROR(check_growth());
   discard(*attachment_, index);
   if (size <= attachment_->capacity) return buffer_of(*attachment_, index);
   side& spare = block_->sides[index];

@@ -32,7 +32,9 @@ class by_hand {
   template <class T>
   static constexpr bool knows =
       std::same_as<T, std::uint64_t> || std::same_as<T, text_map> ||
-      std::same_as<T, std::vector<double>> || std::same_as<T, shapes::flat::type>;
+      std::same_as<T, std::vector<double>> || std::same_as<T, std::string> ||
+      std::same_as<T, std::vector<std::string>> || std::same_as<T, shapes::flat::type> ||
+      std::same_as<T, shapes::tree::type>;
 
   template <class T>
     requires knows<T>
@@ -65,6 +67,15 @@ class by_hand {
     to.write(&size, sizeof size);
     to.write(text.data(), text.size());
   }
+  static void write(const std::vector<std::string>& texts, sink& to) {
+    write(texts.size(), to);
+    for (const auto& text : texts) write(text, to);
+  }
+  static void write(const shapes::tree::type& node, sink& to) {
+    to.write(&node.number, sizeof node.number);
+    write(node.children.size(), to);
+    for (const auto& child : node.children) write(child, to);
+  }
   static void write(const text_map& items, sink& to) {
     write(items.size(), to);
     for (const auto& [key, text] : items) {
@@ -75,11 +86,12 @@ class by_hand {
 
   using bytes = std::span<const std::byte>;
 
+  [[noreturn]] static void refuse(const char* why) {
+    throw detail::refusal({errc::corrupt, 0, "decode", name, "", why});
+  }
   // Cuts that many bytes off the beginning.
   static const std::byte* take(bytes& from, std::size_t size) {
-    if (size > from.size()) {
-      throw detail::refusal({errc::corrupt, 0, "decode", name, "", "it ends too early"});
-    }
+    if (size > from.size()) refuse("it ends too early");
     return std::exchange(from, from.subspan(size)).data();
   }
   template <class T>
@@ -91,6 +103,12 @@ class by_hand {
     T number;
     take_into(from, number);
     return number;
+  }
+  // How many follow, which take at least that many bytes each.
+  static std::size_t take_count(bytes& from, std::size_t size_min) {
+    const auto count = take_number(from);
+    if (count > from.size() / size_min) refuse("it ends too early");
+    return count;
   }
   static std::string_view take_text(bytes& from) {
     const auto size = take_number<std::uint32_t>(from);
@@ -105,10 +123,21 @@ class by_hand {
     take_into(from, into.parts);
   }
   static void read(bytes from, std::vector<double>& into) {
-    const auto count = take_number(from);
-    if (count > from.size() / sizeof(double)) static_cast<void>(take(from, from.size() + 1));
+    const auto count = take_count(from, sizeof(double));
     into.resize(count);
     if (count > 0) std::memcpy(into.data(), from.data(), count * sizeof(double));
+  }
+  static void read(bytes from, std::string& into) { into.assign(take_text(from)); }
+  static void read(bytes from, std::vector<std::string>& into) {
+    into.resize(take_count(from, sizeof(std::uint32_t)));
+    for (auto& text : into) text.assign(take_text(from));
+  }
+  static void read(bytes from, shapes::tree::type& into) { take_node(from, into, 100); }
+  static void take_node(bytes& from, shapes::tree::type& into, int levels_left) {
+    if (levels_left == 0) refuse("it is too deep");
+    take_into(from, into.number);
+    into.children.resize(take_count(from, sizeof into.number + sizeof(std::uint64_t)));
+    for (auto& child : into.children) take_node(from, child, levels_left - 1);
   }
   static void read(bytes from, text_map& into) {
     auto old = into.begin();  // what lies before it has been read

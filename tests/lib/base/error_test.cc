@@ -84,6 +84,14 @@ TEST(Error, IsOneLineWithAnAdviceOfEveryKind) {
   EXPECT_EQ(names.size(), std::size_t(last_code) + 1) << "two kinds have one name";
 }
 
+TEST(Error, IsOneLineWhateverItIsAbout) {
+  const auto failed = failure(errc::invalid, "open", "a\nb", because{"it\x1b[2J is not"});
+  EXPECT_THAT(failed.error().message(), StartsWith("cannot open a\\x0ab: "));
+  EXPECT_THAT(failed.error().message(), HasSubstr("it\\x1b[2J is not"));
+  const auto letters = failure(errc::invalid, "open", "K\u00e4se\\");
+  EXPECT_THAT(letters.error().message(), StartsWith("cannot open K\u00e4se\\: "));
+}
+
 TEST(Error, HasTheNameOfItsKind) {
   EXPECT_EQ(name_of(errc::would_block), "would_block");
   EXPECT_EQ(name_of(errc::not_found), "not_found");

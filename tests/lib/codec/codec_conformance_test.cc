@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <boost/serialization/split_member.hpp>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -15,6 +15,7 @@
 
 #include "lib/base/error.h"
 #include "lib/codec/codec.h"
+#include "lib/subject/missing_peers.h"
 #include "tests/lib/codec/codecs.h"
 #include "tests/lib/codec/shapes.h"
 
@@ -128,18 +129,11 @@ struct throwing {
     if (what == thrown::unknown) throw 7;
   }
   template <class Archive>
-  void save(Archive& archive, unsigned) const {
-    archive & value;
-    act(when_saved);
-    archive & value;
+  void serialize(Archive& archive, unsigned) {
+    archive& make_nvp("value", value);
+    act(Archive::is_saving::value ? when_saved : when_loaded);
+    archive& make_nvp("again", value);
   }
-  template <class Archive>
-  void load(Archive& archive, unsigned) {
-    archive & value;
-    act(when_loaded);
-    archive & value;
-  }
-  BOOST_SERIALIZATION_SPLIT_MEMBER()
 };
 
 template <class C>
@@ -185,6 +179,42 @@ TYPED_TEST(CodecBorder, NamesTheCodecInItsErrors) {
   EXPECT_EQ(done.error().object.view(), TypeParam::name);
 }
 
+// --- Those that may be missing.
+
+TEST(Codecs, HaveCerealOrSayThatItIsMissing) {
+  bool listed = false;
+  for_each_type(all_codecs{}, [&]<class C> { listed = listed || C::name == "cereal"; });
+  bool missing = false;
+  for (const auto& peer : missing_peers()) {
+    missing = missing || peer.name == "cereal";
+    EXPECT_NE(peer.remedy, "");
+  }
+  EXPECT_NE(listed, missing);
+}
+
+// --- Members with names.
+
+struct named_members {
+  std::int32_t first = 1;
+  std::vector<double> second{2, 3};
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& make_nvp("first", first) & make_nvp("second", second);
+  }
+};
+struct nameless_members : named_members {
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive & first & second;
+  }
+};
+
+TYPED_TEST(CodecBorder, WritesWithANameWhatItWritesWithout) {
+  if constexpr (!std::same_as<TypeParam, boost_xml>) {
+    EXPECT_EQ(encoded<TypeParam>(named_members{}), encoded<TypeParam>(nameless_members{}));
+  }
+}
+
 // --- Values between versions of a program.
 
 // `measurement` before it had a unit.
@@ -192,7 +222,7 @@ struct old_measurement {
   std::int64_t amount = 0;
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive & amount;
+    archive& make_nvp("amount", amount);
   }
 };
 

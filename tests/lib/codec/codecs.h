@@ -34,7 +34,9 @@ using all_shapes = type_list<  //
     empty_maps,                //
     structs,                   //
     empty_structs,             //
-    versioned_structs>;
+    versioned_structs,         //
+    few_strings,               //
+    small_trees>;
 
 // One of the shapes that are measured.
 template <class Shape>
@@ -53,6 +55,9 @@ using measured_shapes = type_list<  //
     measured<shapes::u64>,          //
     measured<shapes::flat>,         //
     measured<shapes::map100>,       //
+    strings,                        //
+    few_strings,                    //
+    small_trees,                    //
     vectors,                        //
     maps>;
 

@@ -119,7 +119,8 @@ using cases = ::testing::Types<
     shape_of<direct, shapes::flat>, case_of<direct, everything>, case_of<direct, containers>,
     case_of<direct, tree>, case_of<direct, sharing>, case_of<direct, watched>,
     case_of<direct, linked>, case_of<direct, drawing>, shape_of<by_hand, shapes::flat>,
-    shape_of<by_hand, maps>, shape_of<by_hand, vectors>>;
+    shape_of<by_hand, maps>, shape_of<by_hand, vectors>, shape_of<by_hand, strings>,
+    shape_of<by_hand, few_strings>, shape_of<by_hand, small_trees>>;
 TYPED_TEST_SUITE(Damage, cases);
 
 TYPED_TEST(Damage, EveryBeginningIsAnError) {
@@ -216,6 +217,20 @@ TEST(Damage, CountsThatAreTooLargeAskForNoMemory) {
   for (int i = 100; i < 177; ++i) items[i] = i;
   refuses_count(items);
   refuses_count(std::unordered_map<int, int>(items.begin(), items.end()));
+}
+
+// Each node says that it has one child: as deep as there are bytes.
+TEST(Damage, ATreeThatIsTooDeepIsRefused) {
+  buffer to;
+  const std::uint64_t one = 1;
+  for (std::uint32_t number = 0; number < 200'000; ++number) {
+    to.write(&number, sizeof number);
+    to.write(&one, sizeof one);
+  }
+  shapes::tree::type into;
+  const auto done = by_hand::decode(to.bytes(), into);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, errc::corrupt);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/serialization/map.hpp>
+#include <boost/serialization/nvp.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
 #include <boost/serialization/version.hpp>
@@ -12,7 +13,15 @@
 #include <string_view>
 #include <vector>
 
+#include "lib/subject/shapes.h"
+
+#ifdef SHMARK_PEERS
+#include <cereal/cereal.hpp>
+#endif
+
 namespace shmark {
+
+using boost::serialization::make_nvp;
 
 struct nothing {
   bool operator==(const nothing&) const = default;
@@ -25,7 +34,7 @@ struct point {
   bool operator==(const point&) const = default;
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive & x & y;
+    archive& make_nvp("x", x) & make_nvp("y", y);
   }
 };
 
@@ -37,7 +46,8 @@ struct order {
   bool operator==(const order&) const = default;
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive & customer & stops & items & paid;
+    archive& make_nvp("customer", customer) & make_nvp("stops", stops) & make_nvp("items", items) &
+        make_nvp("paid", paid);
   }
 };
 
@@ -48,8 +58,8 @@ struct measurement {
   bool operator==(const measurement&) const = default;
   template <class Archive>
   void serialize(Archive& archive, unsigned version) {
-    archive & amount;
-    if (version >= 2) archive & unit;
+    archive& make_nvp("amount", amount);
+    if (version >= 2) archive& make_nvp("unit", unit);
   }
 };
 
@@ -116,6 +126,18 @@ struct empty_structs {
   static type one() { return {}; }
   static type other() { return {}; }
 };
+struct few_strings {
+  static constexpr std::string_view name = "few_strings";
+  using type = shapes::strings::type;
+  static type one() { return {"one", "", "three"}; }
+  static type other() { return {"another", "two"}; }
+};
+struct small_trees {
+  static constexpr std::string_view name = "small_tree";
+  using type = shapes::tree::type;
+  static type one() { return {1, {{2, {{4, {}}, {5, {}}}}, {3, {}}}}; }
+  static type other() { return {7, {{8, {}}}}; }
+};
 struct versioned_structs {
   static constexpr std::string_view name = "versioned_struct";
   using type = measurement;
@@ -126,3 +148,6 @@ struct versioned_structs {
 }  // namespace shmark
 
 BOOST_CLASS_VERSION(shmark::measurement, 2)
+#ifdef SHMARK_PEERS
+CEREAL_CLASS_VERSION(shmark::measurement, 2)
+#endif

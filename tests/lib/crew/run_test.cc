@@ -448,16 +448,16 @@ TEST(LockCell, IsALockAndACounterOfTheRun) {
   const run own = begun();
   const auto cell = lock_cell<robust_rw>::create(own);
   ASSERT_TRUE(cell);
-  EXPECT_EQ(cell->guarded(), 0u);
+  EXPECT_EQ(cell->guarded().acquisitions, 0u);
   auto worker = child::start([&] {
     auto handle = robust_rw::attach(cell->state());
     ASSERT_TRUE(handle);
     ASSERT_TRUE(handle->acquire(mode::exclusive, deadline::never()));
-    ++cell->guarded();
+    cell->guarded().count();
     handle->release(mode::exclusive);
   });
   EXPECT_EQ(worker.wait(), exited(0));
-  EXPECT_EQ(cell->guarded(), 1u);
+  EXPECT_EQ(cell->guarded().acquisitions, 1u);
 }
 
 TEST(LockCell, GivesBackWhatItsLockTookFromTheSystem) {

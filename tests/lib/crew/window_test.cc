@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -24,6 +26,7 @@
 #include "tests/support/child.h"
 #include "tests/support/shared.h"
 #include "tests/support/steps.h"
+#include "tests/support/watchdog.h"
 
 namespace shmark {
 namespace {
@@ -128,8 +131,8 @@ TEST_P(Window, HasNothingOfTheOneBefore) {
     std::uint64_t even = 0;
     for (const auto& each : *done) even += each % 2 == 0 ? 1U : 0U;
     EXPECT_EQ(result->sum(3), even);
-    EXPECT_LE(result->latency.total(), result->operations);
-    EXPECT_GE(result->latency.total(), result->operations / 64);
+    EXPECT_LE(result->times.latency.total(), result->operations);
+    EXPECT_GE(result->times.latency.total(), result->operations / result->timed_every);
   }
   EXPECT_EQ(*stale, 0u);
 }
@@ -186,7 +189,194 @@ TEST_P(Window, TimesEveryOperationIfAskedTo) {
   });
   const auto result = windows->run(2ms);
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->latency.total(), result->operations);
+  EXPECT_EQ(result->times.latency.total(), result->operations);
+}
+
+TEST_P(Window, TimesNoneIfAskedTo) {
+  auto how = options();
+  how.time_every = 0;
+  const auto windows = start(how, [](window_worker& self) {
+    while (self.next()) self.run([] {});
+  });
+  const auto result = windows->run(2ms);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->times.latency.total(), 0u);
+  EXPECT_GT(result->operations, 0u);
+}
+
+// Computes for so long, and does not sleep: lest it is charged for being woken late.
+void work_for(std::chrono::nanoseconds span) {
+  const auto until = deadline::after(span);
+  while (!until.passed()) {
+  }
+}
+
+TEST_P(Window, TellsTheWaitFromTheHold) {
+  auto how = options();
+  how.time_every = 1;
+  const auto windows = start(how, [](window_worker& self) {
+    while (self.next()) {
+      self.run([](auto& probe) {
+        work_for(1ms);
+        probe.acquired();
+        work_for(2ms);
+        probe.released();
+        work_for(4ms);
+      });
+    }
+  });
+  // Each of the few operations of a window may be interrupted; so until one was not; or the
+  // watchdog.
+  for (bool ends_with_release = false; !ends_with_release;) {
+    const auto result = windows->run(10ms);
+    ASSERT_TRUE(result);
+    const auto& times = result->times;
+    EXPECT_EQ(times.wait.total(), result->operations);
+    EXPECT_EQ(times.hold.total(), result->operations);
+    // Within what a measured tick may be off.
+    EXPECT_GE(times.wait.quantile(0), 900'000u);
+    EXPECT_GE(times.hold.quantile(0), 1'800'000u);
+    EXPECT_GE(times.latency.quantile(0), 2'700'000u);
+    // What comes after the release is no part of it.
+    ends_with_release =
+        times.hold.quantile(0) < 5'400'000u && times.latency.quantile(0) < 6'300'000u;
+  }
+}
+
+TEST_P(Window, LetsTheNextHolderTellHowLongTheHandoffTook) {
+  const shared<lock_trace> trace;
+  const shared<std::atomic<int>> turn;
+  auto how = options();
+  how.workers.size = 2;
+  how.time_every = 1;
+  const auto windows = start(how, [&](window_worker& self) {
+    while (self.next()) {
+      self.run([&](auto& probe) {
+        probe.asks(*trace);
+        // Each in turn, so that it is always another who comes next; the last one comes alone.
+        const auto give_up = deadline::after(20ms);
+        while (*turn != self.index() && !give_up.passed()) sched_yield();
+        probe.acquired(*trace);
+        if (*turn != self.index()) return;
+        trace->count();
+        probe.releases(*trace);
+        *turn = 1 - self.index();
+        probe.released();
+      });
+    }
+  });
+  std::uint64_t handoffs = 0;
+  std::uint64_t bypassed = 0;
+  while (handoffs == 0) {  // until both ran at once; or the watchdog
+    const auto result = windows->run(5ms);
+    ASSERT_TRUE(result);
+    handoffs = result->times.handoff.total();
+    bypassed += result->times.bypassed.total();
+    EXPECT_LE(handoffs, result->operations);
+  }
+  EXPECT_GT(bypassed, 0u);
+}
+
+// --- Open loops.
+
+TEST_P(Window, BeginsOperationsWhenTheyAreDue) {
+  auto how = options();
+  how.rate_per_s = 3000;  // a thousand for each
+  const auto windows = start(how, [](window_worker& self) {
+    while (self.next()) self.run([] { work_for(50us); });
+  });
+  const auto result = windows->run(100ms);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->times.latency.total(), result->operations) << "all are timed";
+  EXPECT_EQ(result->times.intended.total(), result->operations);
+  EXPECT_GE(result->planned, 297u) << "of a window of 100 ms, or longer";
+  EXPECT_LE(result->operations, result->planned);
+  // None began before its time: what it took is part of what it took since then.
+  EXPECT_GE(result->times.intended.quantile(0), 45'000u);
+}
+
+TEST_P(Window, SaysNothingOfOperationsThatWereNotDue) {
+  auto how = options();
+  how.workers.size = 2;
+  how.rate_per_s = 0.01;  // the second worker's first is due after 100 s
+  const auto windows = start(how, [](window_worker& self) {
+    while (self.next()) self.run([] {});
+  });
+  const auto result = windows->run(10ms);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->operations, 2u) << "no worker is without a result";
+  EXPECT_EQ(result->times.intended.total(), 1u);
+}
+
+TEST_P(Window, CountsAStallForAllThatWereDueMeanwhile) {
+  auto how = options();
+  how.workers.size = 1;
+  how.rate_per_s = 1000;
+  const auto windows = start(how, [](window_worker& self) {
+    while (self.next()) {
+      bool is_first = true;
+      self.run([&] {
+        if (std::exchange(is_first, false)) work_for(50ms);
+      });
+    }
+  });
+  const auto at_least_10ms = [](const histogram& of) {
+    std::uint64_t count = 0;
+    of.for_each([&](std::uint64_t lower_ns, std::uint64_t n) {
+      if (lower_ns >= 10'000'000) count += n;
+    });
+    return count;
+  };
+  std::uint64_t delayed = 0;
+  while (delayed < 35) {  // due 1, 2, ... 40 ms after it began; until the worker ran in time
+    const auto result = windows->run(120ms);
+    ASSERT_TRUE(result);
+    delayed = at_least_10ms(result->times.intended);
+    EXPECT_GE(at_least_10ms(result->times.latency), 1u);
+    EXPECT_LE(at_least_10ms(result->times.latency), delayed);
+  }
+}
+
+// Of a process, by proc_pid_stat(5): 'T' if it is stopped.
+char state_of(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/stat");
+  const std::string line(std::istreambuf_iterator<char>(file), {});
+  const auto name_end = line.rfind(')');
+  return name_end == std::string::npos ? '?' : line.at(name_end + 2);
+}
+
+TEST(WindowOfProcesses, StopsOneWorkerInTheMiddleIfAskedTo) {
+  const support::watchdog guard("a stopped worker");
+  const shared<std::atomic<pid_t>> first;
+  const shared<std::atomic<bool>> was_stopped;
+  const auto windows = window_crew::start({.workers = {.size = 2}, .time_every = 1, .stop = 50ms},
+                                          [&](window_worker& self) {
+                                            if (self.index() == 0) *first = getpid();
+                                            while (self.next()) {
+                                              self.run([&] {
+                                                if (self.index() == 0) return work_for(1us);
+                                                if (state_of(*first) == 'T') *was_stopped = true;
+                                              });
+                                            }
+                                          });
+  ASSERT_TRUE(windows);
+  ASSERT_TRUE((*windows)->run_undisturbed(20ms));
+  EXPECT_FALSE(*was_stopped);
+  // Until the other ran while it was stopped, and it was in an operation then; or the watchdog.
+  for (bool is_seen = false; !is_seen;) {
+    const auto result = (*windows)->run(100ms);
+    ASSERT_TRUE(result);
+    is_seen = *was_stopped && result->times.latency.max() >= 45'000'000;
+  }
+}
+
+TEST_P(Window, CountsSwitchesToOthers) {
+  const auto windows = start([](window_worker& self) {
+    while (self.next()) self.run([] { std::this_thread::sleep_for(1ms); });
+  });
+  const auto result = windows->run(10ms);
+  ASSERT_TRUE(result);
+  EXPECT_GE(result->voluntary_switches, result->operations);
 }
 
 TEST_P(Window, LooksForItsEndOnlyWhenItTimesIfAskedTo) {
@@ -197,7 +387,33 @@ TEST_P(Window, LooksForItsEndOnlyWhenItTimesIfAskedTo) {
   });
   const auto result = windows->run(2ms);
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->operations, 100 * result->latency.total());
+  EXPECT_EQ(result->operations % 100, 0u);
+  EXPECT_EQ(result->timed_every, 100u);
+  EXPECT_EQ(result->times.latency.total(), result->operations / 100);
+}
+
+TEST_P(Window, TimesFewerOfWhatIsDoneOften) {
+  const auto windows = start([](window_worker& self) {
+    while (self.next()) self.run([] {});
+  });
+  ASSERT_TRUE(windows->run(2ms));
+  const auto result = windows->run(2ms);
+  ASSERT_TRUE(result);
+  // Once in 10 us, of what takes a few ns.
+  EXPECT_GT(result->timed_every, 64u);
+  EXPECT_EQ(result->timed_every % 64, 0u);
+  EXPECT_GE(result->times.latency.total(), result->operations / result->timed_every);
+  EXPECT_LE(result->times.latency.total(), result->operations / result->timed_every + size);
+}
+
+TEST_P(Window, TimesAsManyAsAskedForOfWhatTakesLong) {
+  const auto windows = start([](window_worker& self) {
+    while (self.next()) self.run([] { work_for(1us); });
+  });
+  ASSERT_TRUE(windows->run(2ms));
+  const auto result = windows->run(2ms);
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->timed_every, 64u);
 }
 
 TEST_P(Window, TimesWhatAnOperationTakes) {
@@ -215,8 +431,41 @@ TEST_P(Window, TimesWhatAnOperationTakes) {
   const auto result = windows->run(5ms);
   ASSERT_TRUE(result);
   // Within what a measured tick may be off.
-  EXPECT_GE(result->latency.quantile(0), 900'000u);
-  EXPECT_GE(result->latency.max(), result->latency.quantile(0));
+  EXPECT_GE(result->times.latency.quantile(0), 900'000u);
+  EXPECT_GE(result->times.latency.max(), result->times.latency.quantile(0));
+}
+
+TEST_P(Window, TakesOverWhatWasDoneElsewhere) {
+  const shared<std::atomic<int>> prepared;
+  const shared<std::atomic<int>> too_early;
+  const shared<std::atomic<std::int64_t>> told_ns;
+  const auto windows = start([&](window_worker& self) {
+    for (int all = size; self.next(); all += size) {
+      ++*prepared;
+      self.run_elsewhere(
+          [&](std::int64_t from_ns, std::chrono::nanoseconds length, worker_result& result) {
+            *too_early += *prepared == all && from_ns <= monotonic_ns() ? 0 : 1;
+            *told_ns = length.count();
+            result.operations = 500;
+            result.elapsed_ns = 1'000'000;
+            result.cpu_ns = 1000;
+            result.latency.add(30, 7);
+          });
+      self.counters()[0] = 4;
+    }
+  });
+  for (int i = 0; i < 2; ++i) {
+    const auto result = windows->run(1ms);
+    ASSERT_TRUE(result) << result.error().message();
+    EXPECT_EQ(*told_ns, 1'000'000);
+    EXPECT_EQ(*too_early, 0);
+    EXPECT_EQ(result->operations, 500u * size);
+    EXPECT_DOUBLE_EQ(result->ops_per_s, 500e3 * size);
+    EXPECT_EQ(result->cpu_ns, 1000 * size);
+    EXPECT_EQ(result->times.latency.total(), 7u * size);
+    EXPECT_EQ(result->times.latency.max(), 30u);
+    EXPECT_EQ(result->sum(0), 4u * size);
+  }
 }
 
 TEST_P(Window, EndsAtOnceWithTheErrorOfAWorker) {

@@ -109,6 +109,21 @@ TEST(FullShm, IsNoSpaceWhenAnObjectIsEmptiedAndLeavesWhatItHolds) {
   });
 }
 
+TEST(FullShm, IsNoHindranceToEmptyWhatHasHolesBeforeWhatIsMapped) {
+  with_little_space([] {
+    make_by_hand(space / 2);
+    const descriptor made(shm_open(name, O_RDWR, 0));
+    constexpr off_t last = space / 2 - 4096;
+    for (const off_t at : {off_t{0}, last}) ASSERT_EQ(pwrite(made.number(), "hello", 5, at), 5);
+    use_up();
+    const auto opened = open(create_read_write, {.size = 4096, .offset = last});
+    EXPECT_EQ(opened, "ok");
+    char first = '?';
+    ASSERT_EQ(pread(made.number(), &first, 1, 0), 1);
+    EXPECT_EQ(first, opened == "ok" ? '\0' : 'h') << "a refusal emptied it";
+  });
+}
+
 TEST(FullShm, TakesNothingFromThoseWhoHaveMappedWhatIsEmptied) {
   with_little_space([] {
     const auto made = shared_open(name, create_read_write, {.size = space / 2});

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -90,6 +91,25 @@ TEST(PosixMemory, IsNotAFifoAndDoesNotWaitForOne) {
   EXPECT_EQ(open(name, read_write, {.size = 4096}), "invalid");
   EXPECT_EQ(open(name, create_read_write, {.size = 4096}), "invalid");
   EXPECT_EQ(outcome(shared_unlink(*name)), "ok") << "a refusal has removed it";
+}
+
+TEST(PosixMemory, IsNeitherAFolderNorALinkNorASocket) {
+  const own folder;
+  const own link;
+  const own socket;
+  ASSERT_EQ(mkdir(("/dev/shm" + *folder).c_str(), 0700), 0);
+  ASSERT_EQ(symlink("/dev/null", ("/dev/shm" + *link).c_str()), 0);
+  ASSERT_EQ(mknod(("/dev/shm" + *socket).c_str(), S_IFSOCK | 0600, 0), 0);
+  for (const auto& name : {*folder, *link, *socket}) {
+    for (const auto mode : {read, read_write, create_read_write}) {
+      const auto refused = shared_open(name, mode, {.size = 4096});
+      ASSERT_FALSE(refused);
+      EXPECT_EQ(refused.error().code, errc::invalid) << name;
+      const auto message = refused.error().message();
+      EXPECT_NE(message.find("it is no shared memory"), std::string::npos) << message;
+    }
+  }
+  EXPECT_EQ(rmdir(("/dev/shm" + *folder).c_str()), 0);
 }
 
 // --- Permissions.
@@ -183,6 +203,23 @@ TEST(PosixMemory, IsAsLongAsAskedAfterItWasEmptied) {
     EXPECT_EQ(emptied->size(), size);
     EXPECT_TRUE(is_clear(emptied->bytes()));
   }
+}
+
+TEST(PosixMemory, ThatCannotBeMappedHasLostNothing) {
+  constexpr std::size_t size = 10'000;
+  const own name;
+  const auto old = shared_open(*name, create_read_write, {.size = size});
+  ASSERT_TRUE(old);
+  ASSERT_EQ(outcome(old->write(size - 5, bytes_of("hello"))), "ok");
+  rlimit usual{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &usual), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = usual.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+  const auto refused = shared_open(*name, create_read_write, {.size = 5000});
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &usual), 0);
+  EXPECT_EQ(outcome(refused), "no_space");
+  ASSERT_EQ(status_of(name).st_size, static_cast<off_t>(size));
+  EXPECT_EQ(text_at(*old, size - 5, 5), "hello");
 }
 
 TEST(PosixMemory, NeverGoesMissingUnderThoseWhoHaveItMappedWhileItIsEmptied) {

@@ -73,5 +73,48 @@ TEST(HitModel, FallsWithWorkersAndWithWrites) {
   }
 }
 
+TEST(BreakEven, IsWhereBothCostTheSame) {
+  const read_costs costs{.hit_ns = 3, .miss_ns = 200, .uncached_ns = 120};
+  for (const int workers : {3, 4, 8}) {
+    const auto even = break_even_of(costs, workers);
+    ASSERT_TRUE(even);
+    EXPECT_DOUBLE_EQ(even->hit_rate * costs.hit_ns + (1 - even->hit_rate) * costs.miss_ns,
+                     costs.uncached_ns);
+    ASSERT_TRUE(even->write_share);
+    EXPECT_DOUBLE_EQ(model_hit_rate(1 - *even->write_share, workers), even->hit_rate);
+  }
+}
+
+TEST(BreakEven, HasAnExampleByHand) {
+  // H* = (100 - 70) / (100 - 10) = 1/3; 1 / (1 + w (5 - 1)) = 1/3 where w = 1/2.
+  const auto even = break_even_of({.hit_ns = 10, .miss_ns = 100, .uncached_ns = 70}, 5);
+  ASSERT_TRUE(even && even->write_share);
+  EXPECT_DOUBLE_EQ(even->hit_rate, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(*even->write_share, 0.5);
+}
+
+TEST(BreakEven, IsNotThereIfCachingAlwaysPays) {
+  EXPECT_FALSE(break_even_of({.hit_ns = 1, .miss_ns = 50, .uncached_ns = 50}, 4));
+  EXPECT_FALSE(break_even_of({.hit_ns = 1, .miss_ns = 20, .uncached_ns = 50}, 4));
+  EXPECT_FALSE(break_even_of({.hit_ns = 30, .miss_ns = 20, .uncached_ns = 50}, 4));
+}
+
+TEST(BreakEven, SaysThatCachingNeverPays) {
+  for (const double hit_ns : {50.0, 60.0, 300.0}) {
+    const auto never = break_even_of({.hit_ns = hit_ns, .miss_ns = 200, .uncached_ns = 50}, 4);
+    ASSERT_TRUE(never && never->write_share);
+    EXPECT_EQ(never->hit_rate, 1);
+    EXPECT_EQ(never->write_share, 0);
+  }
+}
+
+TEST(BreakEven, HasNoWriteShareIfEvenWritersAloneHitOftenEnough) {
+  // H* = 1/3; of two workers that hardly read, half of the reads would hit.
+  const read_costs costs{.hit_ns = 10, .miss_ns = 100, .uncached_ns = 70};
+  EXPECT_EQ(break_even_of(costs, 1)->write_share, std::nullopt);
+  EXPECT_EQ(break_even_of(costs, 2)->write_share, std::nullopt);
+  EXPECT_LT(break_even_of(costs, 4)->write_share, 1);
+}
+
 }  // namespace
 }  // namespace shmark

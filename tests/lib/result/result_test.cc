@@ -109,7 +109,15 @@ run full_run() {
                .machine = {"A processor", 2, "6.1.0", "0123456789abcdef"},
                .workers_are = worker_kind::threads,
                .seed = 7,
-               .probe_ns = 10.25};
+               .probe_ns = 10.25,
+               .missing = {{"Store/store:lmdb", "liblmdb is not there: tools/setup --peers"},
+                           {"External/worker:mine/op:read/procs:2", "it \"ended\""}},
+               .calibration = calibration_info{.empty_loop_ns = 0.25,
+                                               .clock_ns = 21.5,
+                                               .null_lock_ns = 0.5,
+                                               .aa_spread_percent_single = 1.25,
+                                               .aa_spread_percent_contended = 4,
+                                               .warnings = {"the load is 7", "a debug build"}}};
   entry aggregate = full_entry();
   aggregate.name += "_median";
   aggregate.aggregate_name = "median";
@@ -137,6 +145,20 @@ TEST_F(Result, ReadsStressEntriesWithoutFindings) {
   EXPECT_FALSE(nlohmann::json::parse(to_json(*run))["benchmarks"][1].contains("findings"));
 }
 
+// As of a run that began without a calibration, lacked nothing, or is of an older version.
+TEST_F(Result, ReadsContextsWithoutCalibrationAndMissingBenchmarks) {
+  run plain = full_run();
+  plain.about.missing.clear();
+  plain.about.calibration.reset();
+  const auto text = to_json(plain);
+  for (const char* key : {"missing", "calibration"}) {
+    EXPECT_FALSE(nlohmann::json::parse(text)["context"]["shmark"].contains(key));
+  }
+  const auto again = read(save(text));
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(*again, plain);
+}
+
 TEST_F(Result, LeavesNothingBesideTheFile) {
   ASSERT_TRUE(write(file("out.json"), full_run()));
   ASSERT_TRUE(write(file("out.json"), full_run()));
@@ -147,6 +169,7 @@ TEST_F(Result, IsStrictJsonWhateverWasMeasured) {
   run run = full_run();
   run.about.probe_ns = nan;
   run.about.load_avg = {infinity};
+  run.about.calibration->aa_spread_percent_contended = nan;
   run.entries = {full_entry(), full_entry()};
   run.entries[0].counters["jain"] = nan;
   run.entries[0].worker_ops_per_s = {infinity};
@@ -155,6 +178,7 @@ TEST_F(Result, IsStrictJsonWhateverWasMeasured) {
   // Unlike many readers, this one refuses NaN and Infinity.
   const auto document = nlohmann::json::parse(to_json(run));
   const auto& benchmarks = document["benchmarks"];
+  EXPECT_EQ(document["context"]["shmark"]["calibration"]["aa_spread_percent"]["contended"], 0);
   EXPECT_FALSE(benchmarks[0].contains("jain"));
   EXPECT_EQ(benchmarks[0]["p50_ns"], 14);
   EXPECT_EQ(benchmarks[1]["error_occurred"], true);
@@ -263,6 +287,15 @@ TEST_F(Result, NamesTheKeyThatIsMissingOrWrong) {
   expect("/context/shmark/kind", "party", "context.shmark.kind is \"party\"");
   expect("/context/shmark/machine/cores", gone, "context.shmark.machine.cores is missing");
   expect("/context/shmark/build", gone, "context.shmark.build is missing");
+  expect("/context/shmark/missing/1/why", gone, "context.shmark.missing[1].why is missing");
+  expect("/context/shmark/missing", "all", "context.shmark.missing is a string, not an array");
+  const std::string calibration = "context.shmark.calibration";
+  expect("/context/shmark/calibration/clock_ns", gone,
+         (calibration + ".clock_ns is missing").c_str());
+  expect("/context/shmark/calibration/aa_spread_percent/single", "1",
+         (calibration + ".aa_spread_percent.single is a string, not a number").c_str());
+  expect("/context/shmark/calibration/warnings/0", 1,
+         (calibration + ".warnings[0] is 1, not a string").c_str());
 }
 
 TEST_F(Result, RefusesASchemaThatItDoesNotKnow) {

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
+#include <type_traits>
 
 namespace shmark {
 namespace {
@@ -13,6 +15,16 @@ TEST(Glue, IsAnInteger) {
   EXPECT_EQ(glue(0x64617461).space(false), "glue-64617461");
   EXPECT_EQ(glue(1).space(false), "glue-00000001");
   EXPECT_EQ(glue(-1).space(false), "glue-ffffffff");
+}
+
+template <class Number>
+constexpr bool can_be_glue = std::is_constructible_v<glue, Number>;
+
+TEST(Glue, IsNoIntegerOfMoreThan32Bits) {
+  EXPECT_TRUE(can_be_glue<int>);
+  EXPECT_TRUE(can_be_glue<std::uint32_t>);
+  EXPECT_FALSE(can_be_glue<std::int64_t>);
+  EXPECT_FALSE(can_be_glue<std::uint64_t>);
 }
 
 TEST(Glue, OfATextFourCharactersCountFilledUpWithSpaces) {

@@ -176,6 +176,24 @@ TYPED_TEST(ShareableCrash, WhoeverDiesMakingOrRemovingOneOthersMakeIt) {
   EXPECT_GT(deaths, 20);
 }
 
+TYPED_TEST(ShareableCrash, WhoeverDiesMakingOneThatIsToBeProtectedItIsOrIsNotThere) {
+  // As above.
+  if constexpr (TypeParam::lock::name == "sysv_semaphore") return;
+  int protected_ones = 0;
+  const int deaths = mortal::dies_at_each_step(
+      [&] { static_cast<void>(this->template make<int>({.protect = true})); },
+      [&] {
+        auto left = this->template try_open<int>(this->key(), {});
+        if (!left) return;
+        ++protected_ones;
+        ASSERT_TRUE((TestFixture::template shareable_of<int>::clean_up_all()));
+        EXPECT_TRUE(left->get()) << "it was cleaned up";
+        static_cast<void>(left->remove());
+      });
+  EXPECT_GT(deaths, 10);
+  EXPECT_GT(protected_ones, 1);
+}
+
 TYPED_TEST(ShareableCrash, WhatOneDiedRemovingIsReclaimedWithoutARest) {
   this->prepare();
   const int deaths = mortal::dies_at_each_step(

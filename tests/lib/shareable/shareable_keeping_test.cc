@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "lib/base/random.h"
+#include "lib/shm/domain.h"
 #include "tests/lib/shareable/shareables.h"
 #include "tests/support/child.h"
 #include "tests/support/steps.h"
@@ -165,6 +167,35 @@ TYPED_TEST(ShareableKeeping, WhatAKilledMakerLeftCanBeReclaimed) {
   ASSERT_TRUE(done);
   EXPECT_TRUE(*done);
   this->expect_gone();
+}
+
+TYPED_TEST(ShareableKeeping, WhatIsProtectedIsNotReclaimed) {
+  using numbers = shareable<int, TypeParam>;
+  ASSERT_TRUE(this->template make<int>({.protect = true}).set(5));
+  const auto done = numbers::reclaim(this->key());
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_FALSE(*done);
+  auto own = this->template make<int>();
+  EXPECT_EQ(now_in(own), 5);
+  EXPECT_TRUE(own.remove());
+}
+
+TYPED_TEST(ShareableKeeping, WhatLiesWhereAGlueLeadsAndIsAnothersIsNotReclaimed) {
+  using numbers = shareable<int, TypeParam>;
+  ASSERT_TRUE(numbers::open("plumless", {.create = true, .crc32 = true}).value().set(5));
+  EXPECT_EQ(outcome(numbers::reclaim("buckeroo", {.crc32 = true})), "mismatch");
+  auto own = numbers::open("plumless", {.crc32 = true});
+  ASSERT_TRUE(own);
+  EXPECT_EQ(now_in(*own), 5);
+  EXPECT_TRUE(own->remove());
+
+  const auto name = "d" + std::to_string(unpredictable_number());
+  ASSERT_TRUE(domain<TypeParam>::open(name)->template variable<int>("number")->write(6));
+  const auto home = glue::in_space(std::to_string(geteuid()) + "." + name);
+  EXPECT_EQ(outcome(numbers::reclaim(home)), "mismatch");
+  auto others = domain<TypeParam>::open(name).value();
+  EXPECT_EQ(**others.template variable<int>("number")->read(), 6);
+  EXPECT_TRUE(others.cleanup());
 }
 
 TYPED_TEST(ShareableKeeping, AllThatAGlueHasInMemoryCanBeListed) {

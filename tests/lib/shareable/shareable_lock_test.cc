@@ -266,6 +266,39 @@ TYPED_TEST(ShareableLock, AnUpdateUnderTheSharedLockThatFailsLeavesTheCopyAsItWa
   EXPECT_EQ(now_in(own), (words{{"a", 1}}));
 }
 
+// Two numbers, of which, on demand, the second cannot be read.
+struct half_readable {
+  static inline bool is_refused = false;
+  int first = 0;
+  int second = 0;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned /*version*/) {
+    archive & first;
+    if (Archive::is_loading::value && is_refused) throw std::runtime_error("no");
+    archive & second;
+  }
+};
+
+TYPED_TEST(ShareableLock, AnUpgradeThatCannotReadLeavesTheCopyAsItWas) {
+  auto own = this->template make<half_readable>();
+  ASSERT_TRUE(own.set({1, 1}));
+  ASSERT_TRUE(own.lock(mode::shared));
+  auto peer = child::start([&] {
+    auto its = this->template make<half_readable>();
+    EXPECT_TRUE(its.set({2, 2}));
+  });
+  EXPECT_EQ(peer.wait(), exited(0));
+  half_readable::is_refused = true;
+  EXPECT_EQ(outcome(own.lock(mode::exclusive)), "corrupt");
+  half_readable::is_refused = false;
+  EXPECT_EQ(own.locked(), mode::shared);
+  EXPECT_EQ(now_in(own).first, 1);
+  EXPECT_EQ(now_in(own).second, 1);
+  ASSERT_TRUE(own.lock(mode::exclusive));
+  EXPECT_EQ(now_in(own).first, 2);
+  EXPECT_EQ(now_in(own).second, 2);
+}
+
 TYPED_TEST(ShareableLock, WhatIsAbandonedIsNotPublished) {
   auto own = this->template make<int>();
   ASSERT_TRUE(own.set(1));
@@ -377,8 +410,12 @@ TYPED_TEST(ShareableLock, ADowngradeOfWhatHasBeenRemovedIsTold) {
       EXPECT_TRUE(its.remove());
     });
     EXPECT_EQ(remover.wait(), exited(0));
-    static_cast<void>(own.lock(mode::shared, deadline::none()));
-    static_cast<void>(own.unlock());
+    // Where the lock has gone, too; else there is one still, of nothing.
+    const bool has_lock = TypeParam::lock::name != "sysv_semaphore";
+    EXPECT_EQ(outcome(own.lock(mode::shared, deadline::none())), has_lock ? "ok" : "not_found");
+    EXPECT_EQ(own.locked(), has_lock ? std::optional(mode::shared) : std::nullopt);
+    EXPECT_TRUE(own.unlock());
+    EXPECT_EQ(outcome(own.lock()), "not_found");
     EXPECT_EQ(outcome(own.get()), "not_found");
   }
 }
@@ -398,6 +435,21 @@ TYPED_TEST(ShareableLock, AWritingSaysWhyItCouldNotPublish) {
   **change = std::string(1000, 'x');
   EXPECT_EQ(outcome(change->unlock()), "no_space");
   EXPECT_EQ(now_in(own), "old");
+}
+
+TYPED_TEST(ShareableLock, AWritingThatCouldPublishSaysSo) {
+  auto own = this->template make<std::string>({.limit = 100});
+  {
+    auto change = own.writable();
+    **change = std::string(1000, 'x');
+  }
+  ASSERT_TRUE(own.failure());
+  {
+    auto change = own.writable();
+    **change = "short";
+  }
+  EXPECT_FALSE(own.failure()) << own.failure()->message();
+  EXPECT_EQ(now_in(own), "short");
 }
 
 // --- Iterating.
@@ -473,6 +525,20 @@ TYPED_TEST(ShareableLock, SequencesAreIteratedByIndex) {
   EXPECT_EQ(*own.at(3), nullptr);
 }
 
+TYPED_TEST(ShareableLock, WhatIsChangedThroughAWritingEndsAnIteration) {
+  auto own = this->template make<std::vector<int>>();
+  auto change = own.writable().value();
+  *change = {1, 2, 3};
+  int visits = 0;
+  const auto done = own.each([&](std::size_t, int) {
+    ++visits;
+    change->at(0) = 9;
+  });
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(*done);
+  EXPECT_EQ(visits, 1);
+}
+
 // --- Who does not lock.
 
 TYPED_TEST(ShareableLock, NobodyIsForcedToLock) {
@@ -537,6 +603,32 @@ TYPED_TEST(ShareableLock, WhereLocksAreEnforcedUnlockedReadsAreCounted) {
   EXPECT_EQ(now_in(other), 0);
   EXPECT_EQ(other.unlocked_reads(), 1U) << "readers do not disturb each other";
   EXPECT_EQ(own.unlocked_reads(), 0U);
+}
+
+TYPED_TEST(ShareableLock, WhereLocksAreEnforcedWhoOnlyReadsHoldsNobodyUp) {
+  constexpr int rounds = 20000;
+  auto own = this->template make<int>({.enforce = true});
+  auto locking = this->template make<int>();
+  steps step;
+  auto reader = child::start([&] {
+    auto its = this->template make<int>({.enforce = true});
+    step.reach(1);
+    while (step.now() < 2) ASSERT_TRUE(its.get());
+  });
+  step.await(1);
+  int refused = 0;
+  int busy = 0;
+  for (int i = 0; i < rounds; ++i) {
+    if (!own.set(i)) ++refused;
+    const auto locked = locking.lock(mode::exclusive, deadline::none());
+    if (!locked) ++busy;
+    ASSERT_TRUE(locking.unlock());
+  }
+  step.reach(2);
+  EXPECT_EQ(reader.wait(), exited(0));
+  EXPECT_EQ(refused, 0);
+  EXPECT_EQ(own.refused_writes(), 0U);
+  EXPECT_EQ(busy, 0);
 }
 
 TYPED_TEST(ShareableLock, AWriteUnderTheSharedLockIsPublishedAtOnce) {

@@ -291,6 +291,38 @@ TYPED_TEST(Shareable, CleaningUpLeavesWhatOthersMadeInItsPlace) {
   EXPECT_EQ(now_in(theirs), 9);
 }
 
+TYPED_TEST(Shareable, WhatIsMadeWhileTheOldOneIsBeingRemovedStays) {
+  using parts = std::map<std::string, ref<int, TypeParam>>;
+  for (int round = 0; round < 30; ++round) {
+    steps step;
+    auto own = this->template make<parts>();
+    parts some;  // so that it takes a while
+    for (int i = 0; i < 20; ++i) some[std::to_string(i)] = own.make_ref(i).value();
+    ASSERT_TRUE(own.set(some));
+    auto peer = child::start([&] {
+      const auto make_it = [&] {
+        return this->template try_open<int>(this->key(), {.create = true, .exclusive = true});
+      };
+      step.reach(1);
+      auto made = make_it();
+      while (!made) made = make_it();
+      ASSERT_TRUE(made->set(7));
+      step.reach(2);
+      step.await(3);
+      EXPECT_EQ(now_in(*made), 7);
+    });
+    step.await(1);
+    EXPECT_TRUE(own.remove());
+    step.await(2);
+    step.reach(3);
+    ASSERT_EQ(peer.wait(), exited(0));
+    auto theirs = this->template try_open<int>(this->key(), {});
+    ASSERT_TRUE(theirs);
+    ASSERT_TRUE(theirs->remove());
+    this->expect_gone();
+  }
+}
+
 TYPED_TEST(Shareable, ItsMakersEndRemovesItIfThatWasAsked) {
   for (const bool destroy : {false, true}) {
     auto maker = child::start([&] {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <boost/serialization/vector.hpp>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -321,6 +322,23 @@ TYPED_TEST(ShareableTree, AnIterationEndsIfAnotherHandleReadsTheSame) {
   EXPECT_EQ(visits, 1);
 }
 
+TYPED_TEST(ShareableTree, UnderALockAnIterationEndsIfAnotherHandleChangesTheSame) {
+  auto own = shareable<int, TypeParam>::open().value();
+  const auto table = own.make_ref(std::vector<int>{}).value();
+  auto one = own.child(table).value();
+  auto other = own.child(table).value();
+  ASSERT_TRUE(one.lock());
+  ASSERT_TRUE(one.set({1, 2, 3}));
+  int visits = 0;
+  const auto done = one.each([&](std::size_t, int) {
+    ++visits;
+    EXPECT_TRUE(other.update([](auto& all) { all.at(0) = 4; }));
+  });
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(*done);
+  EXPECT_EQ(visits, 1);
+}
+
 // --- Locks inside locks.
 
 TYPED_TEST(ShareableTree, WhoHoldsAPartCannotLockTheWhole) {
@@ -599,6 +617,42 @@ TYPED_TEST(ShareableTree, AReferenceReadByAnotherHandleIsOneCopyAlsoUnderTheLock
   EXPECT_EQ(this->number_at(root, "a"), 5);
   ASSERT_TRUE(root.unlock());
   EXPECT_EQ(this->number_at(other, "a"), 5);
+}
+
+TYPED_TEST(ShareableTree, AReferenceThatOnlyAnotherHandleHasReadStaysThat) {
+  using item = typename TestFixture::value_type;
+  auto root = this->open();
+  auto other = this->open();
+  for (const bool is_stored : {false, true}) {
+    const auto foreign = other.make_ref(item{.number = 1}).value();
+    ASSERT_TRUE((is_stored ? root : other).update([&](auto& it) { it.below["a"] = foreign; }));
+    auto part = root.child(is_stored ? now_in(root).below.at("a") : foreign).value();
+    ASSERT_TRUE(part.lock());
+    ASSERT_TRUE(part.set({.number = 2}));
+    EXPECT_EQ((*foreign->read())->number, 1) << "the other handle's: it is not published";
+    ASSERT_TRUE(part.unlock());
+    EXPECT_EQ((*foreign->read())->number, 2);
+  }
+}
+
+TYPED_TEST(ShareableTree, LocksAreEnforcedAlsoByAReferenceThatAnotherHandleHasRead) {
+  using item = typename TestFixture::value_type;
+  auto own = this->template make<item>({.enforce = true});
+  auto other = this->open();
+  const auto foreign = other.make_ref(item{.number = 1}).value();
+  ASSERT_TRUE(own.update([&](auto& it) { it.below["a"] = foreign; }));
+  auto part = own.child(now_in(own).below.at("a")).value();
+  steps step;
+  auto holder = child::start([&] {
+    auto its = this->open();
+    EXPECT_TRUE(its.lock());
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  EXPECT_EQ(outcome(part.set({.number = 2})), "would_block");
+  step.reach(2);
+  EXPECT_EQ(holder.wait(), exited(0));
 }
 
 TYPED_TEST(ShareableTree, ALockThatCannotReadAllHoldsNothing) {

@@ -340,6 +340,32 @@ TYPED_TEST(DomainOfTwoUsers, RootRemovesWhatIsAnothersAndMakesNothingThere) {
   EXPECT_EQ(outcome(there.cleanup()), geteuid() == 0 ? "ok" : "denied");
 }
 
+// A regression: root could not publish what the registry of many variables says without them.
+TYPED_TEST(DomainOfTwoUsers, RootRemovesAlsoWhatIsOneOfMany) {
+  constexpr int many = 100;
+  auto other = this->as_another([&] {
+    auto own = TestFixture::domain_type::open(this->name()).value();
+    for (int i = 0; i < many; ++i) {
+      ASSERT_TRUE(own.template variable<int>(std::string(100, 'x') + std::to_string(i)));
+    }
+  });
+  EXPECT_EQ(other.wait(), exited(0));
+  const domain_options his{.owner = another_user};
+  auto there = TestFixture::domain_type::open(this->name(), his).value();
+  const auto removed = there.remove(std::string(100, 'x') + "7");
+  EXPECT_EQ(outcome(removed), "ok") << message_of(removed);
+  EXPECT_EQ(there.count().value(), many - 1U);
+  other = this->as_another([&] {
+    auto own = TestFixture::domain_type::open(this->name()).value();
+    EXPECT_EQ(own.list()->size(), many - 1U) << "what root has published is its owner's to read";
+    EXPECT_TRUE(own.template variable<int>("another"));
+  });
+  EXPECT_EQ(other.wait(), exited(0));
+  const auto done = there.cleanup();
+  EXPECT_EQ(outcome(done), "ok") << message_of(done);
+  EXPECT_EQ(outcome(TestFixture::domain_type::open_existing(this->name(), his)), "not_found");
+}
+
 TYPED_TEST(DomainOfTwoUsers, WhoseRegistryIsFullSaysSoAndGoesOn) {
   auto own = TestFixture::domain_type::open(this->name(), {.mode = 0666, .registry_capacity = 256})
                  .value();

@@ -11,6 +11,7 @@
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/vector.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -128,6 +129,23 @@ TYPED_TEST(Domain, WhatAnotherCodecWroteIsAMismatch) {
   EXPECT_EQ(outcome(others->cleanup()), "ok");
 }
 
+TYPED_TEST(Domain, ErrorsNameTheVariable) {
+  auto domain = this->open();
+  auto it = domain.template variable<int>("it").value();
+  auto other = domain.template variable<int>("it").value();  // not made but found by it
+  const auto whose = "it (" + std::string(this->key_of(it.number()).text().view()) + ")";
+  {
+    const auto reading = it.readlock().value();
+    const auto refused = other.write(1, deadline::none());
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message(), ::testing::HasSubstr(whose));
+  }
+  ASSERT_TRUE(domain.remove("it"));
+  const auto gone = it.write(1);
+  ASSERT_FALSE(gone);
+  EXPECT_THAT(gone.error().message(), ::testing::HasSubstr(whose));
+}
+
 TYPED_TEST(Domain, InvalidNamesAreRefused) {
   for (const std::string& name :
        {std::string(), std::string(41, 'x'), std::string(200, 'x'), std::string("a/b"),
@@ -233,6 +251,28 @@ TYPED_TEST(Domain, CleaningUpHasOneDeadlineForAll) {
   }
   EXPECT_EQ(own.list()->size(), 2U) << "the one that nobody held is gone";
   EXPECT_EQ(outcome(own.cleanup()), "ok");
+}
+
+// A regression: they waited for it as long as it took, and then for what can be left.
+TYPED_TEST(Domain, RemovingWaitsForTheRegistryNoLongerThanItWasTold) {
+  auto own = this->open();
+  ASSERT_TRUE(own.template variable<int>("a"));
+  steps step;
+  auto holder = child::start([&] {
+    auto all = TestFixture::store_type::attach(this->key_of(0)).value();
+    const auto held = all.write();
+    EXPECT_TRUE(held);
+    step.reach(1);
+    step.await(2);
+  });
+  step.await(1);
+  EXPECT_EQ(outcome(own.remove("a", deadline::none())), "would_block");
+  EXPECT_EQ(outcome(own.cleanup(deadline::none())), "would_block");
+  EXPECT_EQ(outcome(own.collect(deadline::none())), "would_block");
+  EXPECT_EQ(outcome(own.remove("a", deadline::after(std::chrono::milliseconds(5)))), "timed_out");
+  step.reach(2);
+  EXPECT_EQ(holder.wait(), exited(0));
+  EXPECT_EQ(outcome(own.remove("a", deadline::none())), "ok");
 }
 
 // A regression: it removed whatever registry it found, and leaked the variables of that.

@@ -13,6 +13,7 @@
 
 #include "lib/base/error.h"
 #include "lib/shm/domain.h"
+#include "lib/store/layout.h"
 #include "tests/lib/shm/backends.h"
 #include "tests/support/allocations.h"
 
@@ -125,6 +126,44 @@ TYPED_TEST(OutOfMemory, NoReferenceIsLostByIt) {
   EXPECT_EQ(own.count().value(), 4U);
   EXPECT_EQ(value_of(*value_of(table).at("kept")), 5);
   EXPECT_EQ(value_of(*value_of(table).at("named")), 0);
+}
+
+// A regression: its entry stayed as one that is being removed, in the registry's next commit.
+TYPED_TEST(OutOfMemory, WhatCannotBeCollectedStaysAsItWas) {
+  using registry = variable<detail::registry_contents, TypeParam>;
+  using store_type = store_on<TypeParam>;
+  const short_text space = detail::space_of(this->name());
+  auto own = this->open();
+  const std::string long_name(9000, 'x');  // the registry has data segments, then
+  ASSERT_TRUE(own.template variable<int>(long_name));
+  registry all(store_type::attach({space, 0}).value());
+  const auto raw = TypeParam::segment::attach({space, 0}).value();
+  const auto take_spare_memory_away = [&] {  // so that publishing needs some
+    const auto& block = *reinterpret_cast<const detail::control*>(raw.bytes().data());
+    const auto& spare = block.sides[(detail::serial_of(block.word) + 1) % 2];
+    if (spare.segment != 0) static_cast<void>(TypeParam::segment::remove({space, spare.segment}));
+  };
+  int failures = 0;
+  for (int failing = 0;; ++failing) {
+    for (int i = 0; i < 3; ++i) {
+      const auto leaked = own.make_ref(i).value();
+      store_type::attach({space, leaked->number()})->add_referrer();
+    }
+    take_spare_memory_away();
+    auto next = this->open();
+    allocations_left = failing;
+    const auto found = next.collect();
+    const bool has_failed = allocations_left < 0;
+    allocations_left = -1;
+    failures += found && found->unreadable != 0 ? 1 : 0;
+    for (const auto& [number, entry] : value_of(all).variables) {
+      EXPECT_EQ(entry.state, detail::entry_state::ready) << "allocation " << failing;
+    }
+    EXPECT_TRUE(own.collect());
+    EXPECT_EQ(own.count().value(), 1U);
+    if (!has_failed) break;
+  }
+  EXPECT_GT(failures, 0) << "no attempt to remove one has failed";
 }
 
 TYPED_TEST(OutOfMemory, WhatCannotBeGivenUpIsCollected) {

@@ -213,6 +213,49 @@ TYPED_TEST(VariableLock, WhatIsWrittenUnderItIsSeenByOthersAtItsEndOnly) {
   EXPECT_EQ(reader.wait(), exited(0));
 }
 
+// A regression: its end published what the transaction around it had not committed.
+TYPED_TEST(VariableLock, AWritingInsideATransactionLeavesItToThatToPublish) {
+  auto here = this->template make<int>();
+  auto there = this->template make<int>();
+  {
+    auto change = here.transact().value();
+    change.value() = 1;
+    {
+      auto unused = here.writable().value();
+    }
+    *here.writable().value() = 2;
+    EXPECT_EQ(value_of(here), 2);
+  }
+  EXPECT_EQ(value_of(there), 0) << "nobody has committed it";
+  {
+    auto change = here.transact().value();
+    *here.writable().value() = 3;
+    ASSERT_TRUE(change.commit());
+  }
+  EXPECT_EQ(value_of(there), 3);
+  {
+    auto outer = here.writable().value();
+    *outer = 4;
+    *here.writable().value() = 5;
+    EXPECT_EQ(here.serial(), 2U) << "all of it in one";
+  }
+  EXPECT_EQ(value_of(there), 5);
+  EXPECT_EQ(there.serial(), 3U);
+}
+
+TYPED_TEST(VariableLock, OfWritingsThatOverlapTheLastToEndPublishes) {
+  auto here = this->template make<int>();
+  auto there = this->template make<int>();
+  std::optional first(std::move(here.writable().value()));
+  std::optional second(std::move(here.writable().value()));
+  **first = 1;
+  first.reset();
+  **second += 1;
+  second.reset();
+  EXPECT_EQ(value_of(there), 2);
+  EXPECT_EQ(there.serial(), 2U);
+}
+
 // A regression: they were refused, because the caller held it.
 TYPED_TEST(VariableLock, ItsStatisticsAreToldUnderItToo) {
   auto here = this->template make<std::string>();

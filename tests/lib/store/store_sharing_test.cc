@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -69,6 +72,21 @@ TYPED_TEST(StoreMode, WhoseLockCannotBeSharedIsOpenedByItsOwnUserOnly) {
   } else {
     EXPECT_EQ(outcome(refused), "invalid");
     EXPECT_THAT(message_of(refused), HasSubstr("cannot be shared between users"));
+  }
+}
+
+TYPED_TEST(StoreMode, WhoseLockCannotBeSharedIsRefusedOnceOthersCanWriteIt) {
+  if constexpr (TypeParam::lock::can.shared_between_users ||
+                TypeParam::segment::kind != posix_segment::kind) {
+    GTEST_SKIP() << "it can be shared, or has no file whose mode could be changed";
+  } else {
+    const auto made = this->create();
+    const auto file = "/dev/shm/" + std::string(this->key().text().view());
+    ASSERT_EQ(chmod(file.c_str(), everybody), 0);
+    const store_key mine{this->key(), owners::of(geteuid())};
+    EXPECT_EQ(outcome(TypeParam::store::attach(mine)), "denied");
+    EXPECT_EQ(outcome(TypeParam::store::open_or_create(mine, {})), "denied");
+    ASSERT_EQ(chmod(file.c_str(), 0600), 0);
   }
 }
 
@@ -199,6 +217,42 @@ TYPED_TEST(StoreOfTwoUsers, DoesNotGrow) {
       this->key_.sibling(7), {.capacity = 1000, .limit = 1001, .mode = everybody});
   EXPECT_EQ(outcome(unlimited), "invalid");
   EXPECT_THAT(message_of(unlimited), HasSubstr("does not grow"));
+}
+
+// A regression: what the one that leads says of the others took room that only its owner could use.
+TYPED_TEST(StoreOfTwoUsers, DoesNotGrowAsTheOneThatLeadsAJointCommit) {
+  using store_type = typename TypeParam::store;
+  const std::array<store_key, 2> keys{this->key_, this->key_.sibling(this->key_.number + 1)};
+  for (const auto& key : keys) {
+    ASSERT_TRUE(store_type::create(key, {.capacity = 256, .mode = everybody}));
+  }
+  const auto write_together = [&](std::uint64_t seed, std::size_t size) {
+    auto first = store_type::attach(keys[0]).value();
+    auto second = store_type::attach(keys[1]).value();
+    std::array changes{first.write().value(), second.write().value()};
+    const auto value = value_of(seed, size);
+    for (auto& change : changes) change.output().write(value.data(), value.size());
+    return store_type::transaction::commit_together(
+        std::array<typename store_type::transaction::part, 2>{
+            {{&changes[0], {}}, {&changes[1], {}}}});
+  };
+  const auto read_first = [&] {
+    auto first = store_type::attach(keys[0]).value();
+    return read_all(first);
+  };
+  EXPECT_EQ(outcome(write_together(1, 248)), "ok") << "there is room for one number";
+  auto other = this->as_another([&] {
+    EXPECT_EQ(read_first(), value_of(1, 248));
+    EXPECT_EQ(outcome(write_together(2, 248)), "ok");
+    EXPECT_EQ(outcome(write_together(3, 249)), "no_space");
+  });
+  EXPECT_EQ(other.wait(), exited(0));
+  const auto refused = write_together(3, 249);
+  EXPECT_EQ(outcome(refused), "no_space");
+  EXPECT_THAT(message_of(refused), HasSubstr("what users share does not grow"));
+  other = this->as_another([&] { EXPECT_EQ(read_first(), value_of(2, 248)); });
+  EXPECT_EQ(other.wait(), exited(0));
+  EXPECT_TRUE(store_type::remove(keys[1], deadline::none()));
 }
 
 // It would leave data segments behind that its owner cannot open.

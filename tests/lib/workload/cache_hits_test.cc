@@ -80,6 +80,50 @@ TEST_P(CacheHits, MissesWhatAnotherWorkerHasWritten) {
   }
 }
 
+TEST_P(CacheHits, AreThoseOfAReplayOfWhatWorkersDid) {
+  const run own = begun();
+  for (const int write_percent : {5, 50}) {
+    auto bench = bench_of<shapes::u64>(own, write_percent, 3);
+    for (int i = 0; i < 3; ++i) {
+      const auto counters = bench.window();
+      ASSERT_TRUE(counters) << counters.error().message();
+      ASSERT_TRUE(counters->contains("simulated_hit_rate"));
+      EXPECT_EQ(counters->at("simulated_hit_rate"), counters->at("hit_rate"));
+      EXPECT_EQ(counters->at("replayed_share"), 1);
+    }
+  }
+}
+
+TEST_P(CacheHits, SayWhatAHitCostsAndWhatAMiss) {
+  const run own = begun();
+  auto reads = bench_of<shapes::map100>(own, 0, 1);
+  const auto hits = reads.window();
+  ASSERT_TRUE(hits);
+  EXPECT_GT(hits->at("hit_ns"), 0);
+  auto both = bench_of<shapes::map100>(own, 50, 2);
+  double miss_ns = 0;
+  while (miss_ns == 0) {  // until a timed read missed; or the watchdog
+    const auto counters = both.window();
+    ASSERT_TRUE(counters);
+    if (const auto found = counters->find("miss_ns"); found != counters->end()) {
+      miss_ns = found->second;
+    }
+  }
+}
+
+TEST_P(CacheHits, OfThoseWhoKeepNoCopyAreNone) {
+  const run own = begun();
+  {
+    small_bench bench(uncached_reads<shapes::map100>::make(own), {.size = 2, .kind = GetParam()});
+    for (int i = 0; i < 2; ++i) {
+      const auto counters = bench.window();
+      ASSERT_TRUE(counters) << counters.error().message();
+      EXPECT_GT(counters->at("uncached_ns"), 0);
+    }
+  }
+  EXPECT_TRUE(own.objects().empty());
+}
+
 TEST_P(CacheHits, HasTheModelOfItsWorkersAndWrites) {
   const run own = begun();
   for (const int write_percent : {0, 5, 20}) {

@@ -24,9 +24,10 @@ namespace shmark {
 // A workload and its workers. The test stops where one of them cannot be made.
 class small_bench {
  public:
-  small_bench(std::expected<std::unique_ptr<workload>, error> made, const crew_options& workers)
+  small_bench(std::expected<std::unique_ptr<workload>, error> made, const crew_options& workers,
+              unsigned time_every = 64)
       : work_(value_of(std::move(made))),
-        crew_(value_of(window_crew::start({.workers = workers},
+        crew_(value_of(window_crew::start({.workers = workers, .time_every = time_every},
                                           [this](window_worker& self) { work_->work(self); }))) {}
 
   // One window, and what the workload concludes from it.

@@ -1,10 +1,11 @@
-// What Boost.Serialization's stock archives need to be codecs: stream buffers over a sink and over
-// bytes. boost_binary.h and boost_text.h add how one archive is written and read.
+// What archives that know streams need to be codecs: stream buffers over a sink and over bytes.
+// boost_binary.h, boost_text.h and boost_xml.h add how one archive is written and read.
 #pragma once
 
 #include <expected>
 #include <span>
 #include <streambuf>
+#include <string_view>
 
 #include "lib/base/error.h"
 #include "lib/codec/border.h"
@@ -36,12 +37,14 @@ class bytes_streambuf final : public std::streambuf {
     char* begin = const_cast<char*>(reinterpret_cast<const char*>(from.data()));
     setg(begin, begin, begin + from.size());
   }
+  // What has not been read yet.
+  [[nodiscard]] std::string_view rest() const noexcept { return {gptr(), egptr()}; }
 };
 
 // The codec of one kind of archive. Format::save(value, streambuf) writes one, and
 // Format::load(streambuf, into) reads it; both may throw.
 template <class Format>
-class boost_archive {
+class stream_archive {
  public:
   static constexpr codec_traits can{};
 
