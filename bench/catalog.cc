@@ -2,104 +2,64 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 
-#include "lib/subject/codecs.h"
-#include "lib/subject/locks.h"
-#include "lib/subject/shapes.h"
-#include "lib/workload/cache_hits.h"
+#include "bench/cases.h"
+#include "lib/crew/processors.h"
+#include "lib/subject/missing_peers.h"
 #include "lib/workload/limit.h"
-#include "lib/workload/lock_contention.h"
-#include "lib/workload/serialization.h"
 
 namespace shmark::bench {
 namespace {
 
-constexpr std::array worker_counts{1, 2, 4, 8};
-constexpr std::array write_percents{0, 1, 5, 20, 50};
-
-using cases = std::vector<benchmark_case>;
-
 template <limit_op Op>
 void add_limit(cases& all) {
-  all.push_back(
-      {fmt::format("Limit/{}", name_of(Op)), 1, [](const run&) { return limit<Op>::make(); }});
+  all.push_back({.name = fmt::format("Limit/{}", name_of(Op)),
+                 .make = [](const run&) { return limit<Op>::make(); }});
 }
 
-template <lock L>
-void add_lock(cases& all, mode how, int workers) {
-  all.push_back({fmt::format("Lock/lock:{}/mode:{}/procs:{}", L::name, name_of(how), workers),
-                 workers,
-                 [how](const run& owner) { return lock_contention<L>::make(owner, how); }});
-}
-
-// Two workers on one lock, and each on one of its own.
-template <lock L>
-void add_locks(cases& all, mode how) {
-  for (const std::size_t locks : {1U, 2U}) {
-    all.push_back(
-        {fmt::format("Lock/lock:{}/mode:{}/procs:2/locks:{}", L::name, name_of(how), locks), 2,
-         [how, locks](const run& owner) { return lock_contention<L>::make(owner, how, locks); }});
-  }
-}
-
-template <class Codec, class Shape>
-void add_codec(cases& all) {
-  for (const codec_op op : {codec_op::encode, codec_op::decode}) {
-    all.push_back(
-        {fmt::format("Codec/codec:{}/shape:{}/op:{}", Codec::name, Shape::name, name_of(op)), 1,
-         [op](const run&) -> std::expected<std::unique_ptr<workload>, error> {
-           return std::make_unique<serialization<Codec, Shape>>(op);
-         }});
-  }
-}
-
-template <class Shape>
-void add_cache(cases& all, std::uint64_t seed) {
-  for (const int write_percent : write_percents) {
-    for (const int workers : worker_counts) {
-      all.push_back({fmt::format("Cache/write_percent:{}/payload:{}/procs:{}", write_percent,
-                                 Shape::name, workers),
-                     workers, [=](const run& owner) {
-                       return cache_hits<Shape>::make(owner, write_percent, seed);
-                     }});
-    }
-  }
-}
-
-}  // namespace
-
-std::vector<benchmark_case> catalog(std::uint64_t seed) {
-  cases all;
+void add_limits(cases& all) {
   add_limit<limit_op::nothing>(all);
   add_limit<limit_op::acquire_load>(all);
   add_limit<limit_op::exchange_pair>(all);
   add_limit<limit_op::clock>(all);
+}
 
-  add_lock<no_lock>(all, mode::exclusive, 1);
-  for (const int workers : worker_counts) {
-    for_each_type(all_locks{}, [&]<class L> { add_lock<L>(all, mode::exclusive, workers); });
+}  // namespace
+
+std::vector<int> worker_counts() {
+  const int most = std::max(8, 4 * static_cast<int>(allowed_processors().size()));
+  std::vector<int> all;
+  for (int count = 1; count <= most; count *= 2) all.push_back(count);
+  return all;
+}
+
+void add_missing(cases& all, std::string_view peer, std::string name) {
+  for (const auto& each : missing_peers()) {
+    if (each.name != peer) continue;
+    all.push_back(
+        {.name = name, .needs = name, .missing = [why = std::string(each.remedy)](const run&) {
+           return std::optional(why);
+         }});
   }
-  for (const int workers : worker_counts) {
-    for_each_type(all_locks{}, [&]<class L> {
-      if constexpr (L::can.shared) add_lock<L>(all, mode::shared, workers);
-    });
-  }
+}
 
-  for_each_type(all_locks{}, [&]<class L> {
-    if constexpr (L::can.shared) add_locks<L>(all, mode::shared);
-  });
+double benchmark_case::window_min_s() const noexcept {
+  if (stop.count() == 0 && rate_per_s == 0) return 0;
+  constexpr double open_s = 0.2;        // some thousand operations at the rates of this catalog
+  constexpr double each_at_least = 10;  // fewer say when workers began, and little else
+  const double due_s = rate_per_s == 0 ? 0 : each_at_least * workers / rate_per_s;
+  return std::max({open_s, due_s, 8 * std::chrono::duration<double>(stop).count()});
+}
 
-  const auto add_shapes = [&]<class Codec> {
-    add_codec<Codec, shapes::flat>(all);
-    add_codec<Codec, shapes::map100>(all);
-    add_codec<Codec, shapes::doubles64k>(all);
-  };
-  for_each_type(all_codecs{}, add_shapes);
-  for_each_type(yardstick_codecs{}, add_shapes);
-
-  add_cache<shapes::u64>(all, seed);
-  add_cache<shapes::map100>(all, seed);
+std::vector<benchmark_case> catalog(const catalog_options& how) {
+  cases all;
+  add_limits(all);
+  add_locks(all, how);
+  add_codecs(all);
+  add_caches(all, how);
+  add_stores(all, how);
+  add_external(all, how);
   return all;
 }
 

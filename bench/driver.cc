@@ -4,40 +4,75 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <map>
+#include <optional>
 #include <regex>
 #include <sstream>
 #include <string_view>
 
+#include "bench/calibration.h"
 #include "bench/catalog.h"
+#include "bench/collector.h"
+#include "bench/measurer.h"
 #include "bench/table.h"
+#include "lib/base/deadline.h"
 #include "lib/base/interrupt.h"
 #include "lib/measure/clock.h"
-#include "lib/measure/fairness.h"
 
 namespace shmark::bench {
 namespace {
 
-// What a benchmark's repetitions measured beyond Google Benchmark's numbers, by name and in order.
-// One that failed has no operations.
-using measurements = std::map<std::string, std::vector<window_result>, std::less<>>;
+// Tells what is being measured, and for how long it will go on: as long as what is left would take
+// if it took what has been done so far.
+class teller {
+ public:
+  teller(const options& how, const std::vector<benchmark_case>& chosen) : how_(how) {
+    for (const auto& each : chosen) {
+      planned_s_ += how.repetitions * seconds_of_launch(each, how.window_s);
+    }
+    total_ = chosen.size() * static_cast<std::size_t>(how.repetitions);
+  }
+  // "467 benchmarks, 5 launches of each: about 9 minutes".
+  [[nodiscard]] std::string plan() const {
+    const std::string each =
+        how_.repetitions == 1 ? "" : fmt::format(", {} launches of each", how_.repetitions);
+    constexpr double minute_s = 60;
+    const std::string duration = planned_s_ < 2 * minute_s
+                                     ? fmt::format("{:.0f} seconds", std::ceil(planned_s_))
+                                     : fmt::format("{:.0f} minutes", planned_s_ / minute_s);
+    return fmt::format("{} benchmarks{}: about {}",
+                       total_ / static_cast<std::size_t>(how_.repetitions), each, duration);
+  }
+  void begin(const benchmark_case& which) {
+    constexpr double ns_per_s = 1e9;
+    if (done_ == 0) begin_ns_ = monotonic_ns();  // calibration is over
+    const double elapsed_s = static_cast<double>(monotonic_ns() - begin_ns_) / ns_per_s;
+    const double pace = done_s_ == 0 ? 1 : elapsed_s / done_s_;
+    how_.starting({.name = which.name,
+                   .done = done_++,
+                   .total = total_,
+                   .seconds_left = std::max(0.0, pace * (planned_s_ - done_s_))});
+    done_s_ += seconds_of_launch(which, how_.window_s);
+  }
 
-// Google Benchmark insists that all repetitions have as many iterations: each is given the time
-// that so many would have taken. The result file has the true number (see collector).
-constexpr benchmark::IterationCount iterations = 1'000'000;
+ private:
+  const options& how_;
+  std::int64_t begin_ns_ = 0;
+  double planned_s_ = 0;
+  double done_s_ = 0;
+  std::size_t done_ = 0;
+  std::size_t total_ = 0;
+};
 
-// The processor time that Google Benchmark takes is of this process, which only waits. That of the
-// workers goes to it as a counter, which it aggregates like any other.
-constexpr auto cpu_time_counter = "cpu_time_ns";
-
-// Runs one benchmark case, once per call, as Google Benchmark's function.
+// Runs a benchmark case, once per call, as Google Benchmark's function.
 class measurer {
  public:
-  measurer(const options& how, const run& owner) : how_(how), owner_(owner) {}
+  measurer(const options& how, const run& owner, teller& tells)
+      : how_(how), owner_(owner), tells_(tells) {}
 
   void measure(const benchmark_case& which, benchmark::State& state) {
-    how_.starting(which.name);
+    tells_.begin(which);
     auto& taken = taken_[which.name];
     // Of repetitions whose first has failed and two others have not, Google Benchmark (1.7, at
     // least) follows a null pointer when it aggregates.
@@ -46,16 +81,18 @@ class measurer {
       taken.emplace_back();
       return;
     }
-    auto measured = window_of(which, state);
+    auto measured = launch_unless_interrupted(which);
     if (measured) {
-      while (state.KeepRunningBatch(iterations)) {
-        state.SetIterationTime(static_cast<double>(iterations) / measured->ops_per_s);
+      while (state.KeepRunningBatch(made_up_iterations)) {
+        state.SetIterationTime(static_cast<double>(made_up_iterations) / measured->ops_per_s);
       }
+      for (const auto& [name, value] : measured->counters) state.counters[name] = value;
+      state.counters[cpu_time_counter] = measured->cpu_ns_per_operation;
     } else {
       if (!first_failure_) first_failure_ = measured.error();
       skip(state, measured.error().message());
     }
-    taken.push_back(measured ? *std::move(measured) : window_result{});
+    taken.push_back(measured ? *std::move(measured) : measurement{});
   }
 
   [[nodiscard]] const measurements& taken() const noexcept { return taken_; }
@@ -66,139 +103,24 @@ class measurer {
  private:
   static void skip(benchmark::State& state, const std::string& why) {
     // A repetition without iterations would make Google Benchmark abort.
-    while (state.KeepRunningBatch(iterations)) state.SkipWithError(why.c_str());
+    while (state.KeepRunningBatch(made_up_iterations)) state.SkipWithError(why.c_str());
   }
 
-  std::expected<window_result, error> window_of(const benchmark_case& which,
-                                                benchmark::State& state) {
+  std::expected<measurement, error> launch_unless_interrupted(const benchmark_case& which) const {
     if (interrupted() != 0) return failure(errc::interrupted, "run", short_text(which.name));
-    SHMARK_ASSIGN_OR_RETURN(const auto work, which.make(owner_));
-    const window_options options{
-        .workers = {.size = which.workers, .kind = how_.kind, .pin = how_.pin},
-        .time_every = how_.time_every};
-    SHMARK_ASSIGN_OR_RETURN(
-        const auto crew,
-        window_crew::start(options, [&work](window_worker& self) { work->work(self); }));
-    SHMARK_ASSIGN_OR_RETURN(auto measured,
-                            crew->run(std::chrono::nanoseconds(std::llround(how_.window_s * 1e9))));
-    SHMARK_ASSIGN_OR_RETURN(const auto counters, work->conclude(measured));
-    for (const auto& [name, value] : counters) state.counters[name] = value;
-    state.counters[cpu_time_counter] = measured.cpu_ns_per_operation();
-    state.counters["ops_per_s"] = measured.ops_per_s;
-    state.counters["p50_ns"] = static_cast<double>(measured.latency.quantile(0.5));
-    state.counters["p99_ns"] = static_cast<double>(measured.latency.quantile(0.99));
-    state.counters["max_ns"] = static_cast<double>(measured.latency.max());
-    state.counters["jain"] = jain_index(measured.worker_ops_per_s);
-    return measured;
+    return launch(which,
+                  {.window_s = how_.window_s,
+                   .time_every = how_.time_every,
+                   .kind = how_.kind,
+                   .pin = how_.pin},
+                  owner_);
   }
 
   const options& how_;
   const run& owner_;
+  teller& tells_;
   measurements taken_;
   std::optional<error> first_failure_;
-};
-
-// Why a run was skipped, if it was: Google Benchmark 1.8 has renamed the members that tell.
-template <class Run>
-std::optional<std::string> failure_of(const Run& of) {
-  if constexpr (requires { of.error_occurred; }) {
-    if (of.error_occurred) return of.error_message;
-  } else {
-    if (static_cast<int>(of.skipped) != 0) return of.skip_message;
-  }
-  return std::nullopt;
-}
-
-// Google Benchmark's runs, under names without the settings that we made for it.
-class collector final : public benchmark::BenchmarkReporter {
- public:
-  collector(const options& how, const result::context& about, const measurements& taken)
-      : how_(how), about_(about), taken_(taken) {
-    if (how_.prints_table) table_.emplace();
-    SetOutputStream(
-        &listed_);  // Google Benchmark writes there what --benchmark_list_tests asks for
-  }
-
-  bool ReportContext(const Context& context) override {
-    warn_of_build(about_);
-    if (table_) {
-      print_context(about_);
-      table_->begin(context.name_field_width);
-    }
-    return true;
-  }
-
-  void ReportRuns(const std::vector<Run>& reported) override {
-    if (interrupted() != 0) return;  // all that are left fail for that reason
-    for (const Run& each : reported) {
-      entries_.push_back(entry_of(each));
-      if (table_) table_->add(entries_.back());
-    }
-  }
-
-  [[nodiscard]] std::vector<result::entry> take() { return std::move(entries_); }
-
-  // Whether --benchmark_list_tests was asked for, and nothing run.
-  [[nodiscard]] bool only_listed() const { return !listed_.str().empty(); }
-
- private:
-  [[nodiscard]] result::entry entry_of(const Run& from) const {
-    auto name = from.run_name;
-    name.min_time.clear();
-    name.time_type.clear();
-    name.iterations.clear();
-    name.repetitions.clear();
-    // Of times, the coefficient of variation is none.
-    const bool is_share = from.run_type == Run::RT_Aggregate &&
-                          from.aggregate_unit == benchmark::StatisticUnit::kPercentage;
-    result::entry to{
-        .name = name.str(),
-        .run_name = name.str(),
-        .family_index = static_cast<int>(from.family_index),
-        .per_family_instance_index = static_cast<int>(from.per_family_instance_index),
-        .repetitions = static_cast<int>(from.repetitions),
-        .repetition_index = std::max(0, static_cast<int>(from.repetition_index)),  // aggregate: -1
-        .threads = static_cast<int>(from.threads),
-        .iterations = static_cast<std::uint64_t>(from.iterations),
-        .real_time = is_share ? from.real_accumulated_time : from.GetAdjustedRealTime(),
-        .time_unit = benchmark::GetTimeUnitString(from.time_unit),
-        .label = from.report_label,
-    };
-    for (const auto& [key, counter] : from.counters) to.counters[key] = counter.value;
-    if (const auto cpu_time = to.counters.extract(cpu_time_counter)) {
-      const double in_unit = benchmark::GetTimeUnitMultiplier(from.time_unit) / 1e9;
-      to.cpu_time = cpu_time.mapped() * (is_share ? 1 : in_unit);
-    }
-    if (from.run_type == Run::RT_Aggregate) {
-      to.aggregate_name = from.aggregate_name;
-      to.name += "_" + from.aggregate_name;
-    } else if (auto failed = failure_of(from)) {
-      to.error_message = *std::move(failed);
-    } else {
-      add_measurement(to);
-    }
-    return to;
-  }
-
-  void add_measurement(result::entry& to) const {
-    const auto found = taken_.find(to.run_name);
-    const auto index = static_cast<std::size_t>(to.repetition_index);
-    if (found == taken_.end() || index >= found->second.size()) return;
-    const window_result& measured = found->second[index];
-    to.iterations = measured.operations;
-    to.worker_ops_per_s = measured.worker_ops_per_s;
-    to.durations = result::histogram{.time_every = how_.time_every};
-    measured.latency.for_each([&](std::uint64_t lower_ns, std::uint64_t count) {
-      to.durations->buckets.emplace_back(lower_ns, count);
-    });
-  }
-
-  const options& how_;
-  const result::context& about_;
-  const measurements& taken_;
-  std::ostringstream listed_;
-  std::vector<result::entry> entries_;
-  std::optional<table> table_;
 };
 
 // Which benchmarks --benchmark_filter lets through. We match it ourselves: Google Benchmark matches
@@ -229,16 +151,47 @@ class name_filter {
 };
 
 // Errors: invalid, if it is no regular expression, or matches none.
-std::expected<std::vector<benchmark_case>, error> matching_cases(const std::string& asked_for,
-                                                                 std::uint64_t seed) {
+std::expected<std::vector<benchmark_case>, error> matching_cases(const options& how,
+                                                                 const std::string& asked_for) {
   SHMARK_ASSIGN_OR_RETURN(const auto filter, name_filter::make(asked_for));
-  auto chosen = catalog(seed);
-  std::erase_if(chosen, [&](const auto& each) { return !filter.matches(each.name); });
+  const bool is_filtered = !asked_for.empty() && asked_for != "." && asked_for != "all";
+  const preset most = how.which.value_or(is_filtered ? preset::full : preset::quick);
+  auto chosen = catalog({.seed = how.seed, .points = how.points, .workers = how.workers});
+  std::erase_if(chosen,
+                [&](const auto& each) { return each.from > most || !filter.matches(each.name); });
   if (chosen.empty()) {
     return failure(errc::not_found, "run benchmarks", short_text(asked_for),
                    "none has a name that the filter matches; see --benchmark_list_tests");
   }
   return chosen;
+}
+
+// A thread cannot be stopped alone.
+void name_unstoppable(std::vector<benchmark_case>& in) {
+  for (benchmark_case& each : in) {
+    if (each.stop.count() == 0) continue;
+    each.needs = each.name;
+    each.missing = [](const run&) {
+      return std::optional<std::string>("a thread cannot be stopped alone; measure processes");
+    };
+  }
+}
+
+// What is not here, each once. Takes out the cases that need it.
+std::vector<result::missing_benchmark> take_missing(std::vector<benchmark_case>& from,
+                                                    const run& owner) {
+  std::map<std::string, std::optional<std::string>> looked_for;
+  std::erase_if(from, [&](const benchmark_case& each) {
+    if (!each.missing) return false;
+    const auto [found, is_new] = looked_for.try_emplace(each.needs);
+    if (is_new) found->second = each.missing(owner);
+    return found->second.has_value();
+  });
+  std::vector<result::missing_benchmark> all;
+  for (const auto& [name, why] : looked_for) {
+    if (why) all.push_back({.name = name, .why = *why});
+  }
+  return all;
 }
 
 // Google Benchmark takes its flags as a main() would.
@@ -254,6 +207,13 @@ std::expected<void, error> give_flags(const std::vector<std::string>& flags) {
     return failure(errc::not_found, "use flag", short_text(arguments[1]), "see --help");
   }
   return {};
+}
+
+std::vector<std::string> all_flags(const options& how) {
+  auto all = how.flags;
+  all.push_back(fmt::format("--benchmark_repetitions={}", how.repetitions));
+  if (how.interleaves) all.push_back("--benchmark_enable_random_interleaving=true");
+  return all;
 }
 
 // What --benchmark_context=KEY=VALUE,... among flags that Google Benchmark has accepted says: of
@@ -279,16 +239,29 @@ std::expected<std::map<std::string, std::string, std::less<>>, error> given_cont
 
 }  // namespace
 
-std::expected<std::size_t, error> case_count(const std::string& filter) {
-  SHMARK_ASSIGN_OR_RETURN(const auto chosen, matching_cases(filter, 0));
-  return chosen.size();
+preset_settings settings_of(preset which) noexcept {
+  switch (which) {
+    case preset::quick:
+      return {.window_s = 0.1, .repetitions = 1, .interleaves = false};
+    case preset::standard:
+      return {.window_s = 0.1, .repetitions = 5, .interleaves = true};
+    case preset::full:
+      return {.window_s = 0.25, .repetitions = 10, .interleaves = true};
+  }
+  return {};
+}
+
+std::expected<double, error> seconds_for(const options& how, const std::string& filter) {
+  SHMARK_ASSIGN_OR_RETURN(const auto chosen, matching_cases(how, filter));
+  double seconds = 0;
+  for (const auto& each : chosen) seconds += seconds_of_launch(each, how.window_s);
+  return seconds * how.repetitions;
 }
 
 std::expected<outcome, error> run_benchmarks(const options& how, const run& owner) {
-  SHMARK_RETURN_IF_ERROR(give_flags(how.flags));
+  SHMARK_RETURN_IF_ERROR(give_flags(all_flags(how)));
   SHMARK_ASSIGN_OR_RETURN(auto given, given_context(how.flags));
-  SHMARK_ASSIGN_OR_RETURN(const auto chosen,
-                          matching_cases(benchmark::GetBenchmarkFilter(), how.seed));
+  SHMARK_ASSIGN_OR_RETURN(auto chosen, matching_cases(how, benchmark::GetBenchmarkFilter()));
 
   outcome done;
   done.results.about = result::this_context(result::run_kind::bench, how.command);
@@ -298,22 +271,40 @@ std::expected<outcome, error> run_benchmarks(const options& how, const run& owne
   about.probe_ns = probe_ns();
   about.workers_are = how.kind == workers_are::processes ? result::worker_kind::processes
                                                          : result::worker_kind::threads;
+  if (how.kind == workers_are::threads) name_unstoppable(chosen);
+  about.missing = take_missing(chosen, owner);
 
-  measurer measures(how, owner);
+  teller tells(how, chosen);
+  measurer measures(how, owner, tells);
   for (const auto& each : chosen) {
     benchmark::RegisterBenchmark(
         each.name.c_str(),
         [&measures, &each](benchmark::State& state) { measures.measure(each, state); })
         ->UseManualTime()
-        ->Iterations(iterations);
+        ->Iterations(made_up_iterations);
   }
-  collector collects(how, about, measures.taken());
+  std::size_t name_width = 0;
+  for (const auto& each : chosen) name_width = std::max(name_width, each.name.size());
+  collector collects(how, about, measures.taken(), name_width);
+  collects.plan = tells.plan();
+  collects.before_first = [&] {
+    if (!how.calibrates) return;
+    auto made = calibrate(how, about, owner);
+    if (made) {
+      about.calibration = *std::move(made);
+    } else if (interrupted() == 0) {
+      fmt::print(stderr, "no calibration, and hence no noise floors: {}\n", made.error().message());
+    }
+  };
   benchmark::RunSpecifiedBenchmarks(&collects, nullptr, ".");
   benchmark::ClearRegisteredBenchmarks();
   benchmark::Shutdown();
   done.only_listed = collects.only_listed();
   if (done.only_listed) {  // by our names: Google Benchmark's have our settings at the end
     for (const auto& each : chosen) fmt::print("{}\n", each.name);
+    for (const auto& each : about.missing) {
+      fmt::print(stderr, "missing: {}: {}\n", each.name, each.why);
+    }
   }
   done.results.entries = collects.take();
   done.first_failure = measures.first_failure();

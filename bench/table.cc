@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <string_view>
 
 #include "lib/measure/figures.h"
+#include "lib/result/noise.h"
 
 namespace shmark::bench {
 namespace {
@@ -24,9 +26,18 @@ std::string extra_cells(const result::entry& entry) {
   if (const auto bytes = cell(entry, "bytes", number_text); !bytes.empty()) {
     text += fmt::format("  {} bytes", bytes);
   }
+  if (const auto behind = entry.counter("behind_percent"); behind && *behind >= 1) {
+    text += fmt::format("  {:.0f}% behind: it does not get so many done", *behind);
+  }
+  if (const auto probe = entry.counter("probe_percent"); probe && *probe >= 1) {
+    text += fmt::format("  {:.0f}% of it the probe's", *probe);
+  }
   if (const auto hits = cell(entry, "hit_rate", share_text); !hits.empty()) {
     text +=
         fmt::format("  hit rate {} (model {})", hits, cell(entry, "model_hit_rate", share_text));
+    if (const auto replayed = cell(entry, "simulated_hit_rate", share_text); !replayed.empty()) {
+      text.insert(text.size() - 1, ", replayed " + replayed);
+    }
   }
   return text;
 }
@@ -42,6 +53,29 @@ void print_context(const result::context& about) {
   fmt::print(
       "latencies are of sampled operations, and include {:.0f} ns for looking at the clock\n",
       about.probe_ns);
+  std::fflush(stdout);
+}
+
+void print_calibration(const result::context& about) {
+  if (!about.calibration) return;
+  const auto& by = *about.calibration;
+  fmt::print("an empty loop takes {}, the clock {}, a lock that does nothing {}\n",
+             duration_text(by.empty_loop_ns), duration_text(by.clock_ns),
+             duration_text(by.null_lock_ns));
+  fmt::print(
+      "launches right after each other, in windows of 30 ms, differ by up to {:.1f}% with one "
+      "worker, "
+      "{:.1f}% with two (95% of cases):\nsmaller differences are noise, unless there are more "
+      "repetitions\n",
+      by.aa_spread_percent_single, by.aa_spread_percent_contended);
+  for (const auto& each : by.warnings) fmt::print("note: {}\n", each);
+  std::fflush(stdout);
+}
+
+void print_missing(const result::context& about) {
+  if (about.missing.empty()) return;
+  fmt::print("\nMissing, and not measured:\n");
+  for (const auto& each : about.missing) fmt::print("  {}: {}\n", each.name, each.why);
 }
 
 void warn_of_build(const result::context& about) {
@@ -53,25 +87,42 @@ void warn_of_build(const result::context& about) {
 
 void table::begin(std::size_t name_width) { name_width_ = name_width; }
 
-void table::add(const result::entry& entry) {
-  const auto family = entry.run_name.substr(0, entry.run_name.find('/'));
+void table::add(const std::vector<result::entry>& of_one_benchmark) {
+  const auto& first = of_one_benchmark.front();
+  const auto family = first.run_name.substr(0, first.run_name.find('/'));
   if (family != family_) {
-    fmt::print("\n{:<{}} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}\n", family, name_width_, "time",
-               "rate", "p50", "p99", "max", "Jain");
+    fmt::print("\n{:<{}} {:>9} {:>7} {:>10} {:>9} {:>9} {:>9} {:>9} {:>5}\n", family, name_width_,
+               "time", "noise", "rate", "p50", "p99", "p99.9", "max", "Jain");
     family_ = family;
   }
-  if (entry.error_message) {
-    fmt::print("{:<{}} FAILED: {}\n", entry.name, name_width_, *entry.error_message);
-  } else if (entry.aggregate_name == "cv") {
-    fmt::print("{:<{}} {:>9.1f}%\n", entry.name, name_width_, 100 * entry.real_time);
+  const auto failed = std::ranges::find_if(
+      of_one_benchmark, [](const auto& each) { return each.error_message.has_value(); });
+  if (failed != of_one_benchmark.end()) {
+    fmt::print("{:<{}} FAILED: {}\n", failed->name, name_width_, *failed->error_message);
   } else {
-    fmt::print("{:<{}} {:>10} {:>10} {:>10} {:>10} {:>10} {:>6}{}\n", entry.name, name_width_,
-               duration_text(entry.real_time_ns()), cell(entry, "ops_per_s", rate_text),
-               cell(entry, "p50_ns", duration_text), cell(entry, "p99_ns", duration_text),
-               cell(entry, "max_ns", duration_text), cell(entry, "jain", share_text),
-               extra_cells(entry));
+    const auto median =
+        std::ranges::find(of_one_benchmark, "median", &result::entry::aggregate_name);
+    std::vector<const result::entry*> all;
+    for (const auto& each : of_one_benchmark) all.push_back(&each);
+    add_row(median == of_one_benchmark.end() ? first : *median,
+            result::noise_floor_of(all, about_));
   }
   std::fflush(stdout);
+}
+
+void table::add_row(const result::entry& entry, double noise_floor) {
+  // In an open loop, what counts is from when they should have begun.
+  const std::string of = entry.counter("intended_p50_ns") ? "intended_" : "";
+  const auto time = [&](const char* quantile) {
+    return cell(entry, of + quantile + "_ns", duration_text);
+  };
+  fmt::print("{:<{}} {:>9} {:>7} {:>10} {:>9} {:>9} {:>9} {:>9} {:>5}{}\n", entry.run_name,
+             name_width_, duration_text(entry.real_time_ns()),
+             noise_floor == 0 ? "" : fmt::format("{:.1f}%", 100 * noise_floor),
+             cell(entry, "ops_per_s", rate_text), time("p50"), time("p99"), time("p999"),
+             time("max"),
+             cell(entry, "jain", [](double jain) { return fmt::format("{:.2f}", jain); }),
+             extra_cells(entry));
 }
 
 }  // namespace shmark::bench

@@ -71,7 +71,14 @@ TEST(BenchProgram, EndsWith2AndAMessageOnBadInput) {
       {{"--benchmark_time_unit=eons"}, {"--benchmark_time_unit", "eons"}},
       {{"--benchmark_context=x"}, {"--benchmark_context=x"}},
       {{"--benchmark_context=a=1,date=today"}, {"a=1,date=today", "another key"}},
-      {{"--time_every=0"}, {"--time_every", "0"}},
+      {{"--time_every=-1"}, {"--time_every", "-1"}},
+      {{"--preset=huge"}, {"--preset", "huge", "quick"}},
+      {{"--procs=0"}, {"--procs", "0"}},
+      {{"--procs=2,many"}, {"--procs", "many"}},
+      {{"--reads=101"}, {"--reads", "101"}},
+      {{"--worker=python3 worker.py"}, {"--worker", "NAME=COMMAND"}},
+      {{"--worker=mine="}, {"--worker", "NAME=COMMAND"}},
+      {{"--worker=mine=true", "--worker=mine=false"}, {"--worker", "'mine' is given twice"}},
       {{"--time_every=often"}, {"--time_every", "often"}},
       {{"--seed=apple"}, {"--seed", "apple"}},
       {{"--seed=-1"}, {"--seed", "'-1' is not a whole number from 0 to 18446744073709551615"}},
@@ -138,8 +145,9 @@ TEST(BenchProgram, ExplainsItselfOnDemand) {
   const folder at;
   const auto done = run_bench(at, {"--help"});
   EXPECT_EQ(done.how, exited(0));
-  EXPECT_THAT(done.out, AllOf(HasSubstr("--workers_are"), HasSubstr("--benchmark_filter"),
-                              HasSubstr("Lock/lock:robust_rw/mode:exclusive/procs:4")));
+  EXPECT_THAT(done.out,
+              AllOf(HasSubstr("--workers_are"), HasSubstr("--benchmark_filter"),
+                    HasSubstr("Lock/lock:robust_rw/mode:mixed/procs:8/cs_ns:200/reads:90")));
 }
 
 TEST(BenchProgram, EndsWith2WhenItsOutputIsLost) {
@@ -169,7 +177,7 @@ TEST(BenchProgram, MatchesTheFilterWithTheNameAsItIsShown) {
             "Lock/lock:boost_mutex/mode:exclusive/procs:1\n"
             "Lock/lock:boost_mutex/mode:exclusive/procs:4\n");
   const auto others =
-      run_bench(at, {"--benchmark_list_tests", "--benchmark_filter=-^(Lock|Codec|Cache)/"});
+      run_bench(at, {"--benchmark_list_tests", "--benchmark_filter=-^(Lock|Codec|Cache|Store)/"});
   EXPECT_THAT(lines(others.out), ::testing::Each(::testing::StartsWith("Limit/")));
 }
 
@@ -219,9 +227,10 @@ TEST(BenchProgram, RemovesWhatABenchmarkMadeBeforeTheNextOneBegins) {
   std::set<int> keys;
   while (keys.size() < 2) {  // a look may take longer than a benchmark
     const folder at;
-    program bench(at, path,
-                  {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$",
-                   "--benchmark_repetitions=20", "--benchmark_min_time=0.02"});
+    program bench(
+        at, path,
+        {"--benchmark_filter=sysv_semaphore/mode:exclusive/procs:1$", "--benchmark_repetitions=20",
+         "--benchmark_min_time=0.02", "--skip_calibration"});
     std::size_t most = 0;
     while (process_state(bench.process().pid()) != 'Z') {
       const auto now = bench.look();
@@ -267,8 +276,8 @@ TEST(BenchProgram, CanBeCleanedUpAfterWhereverItWasKilled) {
 TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
   const folder at;
   program bench(at, path,
-                {"--benchmark_filter=Lock/lock:(robust_rw|boost_mutex)/mode:exclusive/procs:2",
-                 "--benchmark_min_time=2", "--out=x.json"});
+                {"--benchmark_filter=Lock/lock:(robust_rw|boost_mutex)/mode:exclusive/procs:2$",
+                 "--benchmark_min_time=2", "--out=x.json", "--skip_calibration"});
   const auto seen = bench.await([](const traces& now) { return now.workers.size() == 2; });
   kill(seen.workers.back(), SIGKILL);
   const auto done = bench.finish();
@@ -290,8 +299,9 @@ TEST(BenchProgram, ReportsAWorkersDeathAndGoesOn) {
 // A benchmark of three repetitions, one of which lost a worker: the first, or a later one.
 result::run with_a_death_in_repetition(bool is_first, const folder& at) {
   program bench(at, path,
-                {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2",
-                 "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json"});
+                {"--benchmark_filter=Lock/lock:robust_rw/mode:exclusive/procs:2$",
+                 "--benchmark_repetitions=3", "--benchmark_min_time=0.5", "--out=x.json",
+                 "--skip_calibration"});
   auto seen = bench.await([](const traces& now) { return now.workers.size() == 2; });
   if (!is_first) {
     seen = bench.await([before = seen.workers](const traces& now) {
