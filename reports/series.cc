@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <numeric>
+#include <set>
 
 #include "lib/measure/median.h"
 
@@ -105,6 +107,10 @@ std::optional<double> series::max_of(std::string_view counter) const {
   return values.empty() ? std::nullopt : std::optional(std::ranges::max(values));
 }
 
+std::optional<double> series::typical_of(std::string_view counter) const {
+  return counter.ends_with("max_ns") ? max_of(counter) : median_of(counter);
+}
+
 std::optional<double> series::sum_of(std::string_view counter) const {
   const auto values = values_of(*this, counter);
   if (values.empty()) return std::nullopt;
@@ -125,6 +131,42 @@ std::vector<series> series_of(const result::run& run) {
     add(all[at->second], entry);
   }
   return all;
+}
+
+std::vector<double> rates_of(const series& one) {
+  std::vector<double> rates;
+  for (const result::entry* entry : one.entries) {
+    const double ns = entry->real_time_ns();
+    const double by_time = ns > 0 ? 1e9 / ns : 0;
+    rates.push_back(entry->counter("ops_per_s").value_or(by_time));
+  }
+  return rates;
+}
+
+double operations_per_s(const series& one) { return median(rates_of(one)); }
+
+all_series where(const all_series& from, std::string_view argument, std::string_view value) {
+  all_series found;
+  std::ranges::copy_if(from, std::back_inserter(found),
+                       [&](const series* one) { return one->parts[argument] == value; });
+  return found;
+}
+
+std::vector<std::string> values_of(const all_series& all, std::string_view argument) {
+  std::vector<std::string> values;
+  for (const series* one : all) {
+    const std::string value(one->parts[argument]);
+    if (std::ranges::find(values, value) == values.end()) values.push_back(value);
+  }
+  return values;
+}
+
+std::vector<int> numbers_of(const all_series& all, std::string_view argument) {
+  std::set<int> numbers;
+  for (const series* one : all) {
+    if (const auto number = one->parts.number(argument)) numbers.insert(*number);
+  }
+  return {numbers.begin(), numbers.end()};
 }
 
 }  // namespace shmark::reports

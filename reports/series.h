@@ -47,11 +47,31 @@ struct series {
   [[nodiscard]] std::optional<double> median_of(std::string_view counter) const;
   [[nodiscard]] std::optional<double> min_of(std::string_view counter) const;
   [[nodiscard]] std::optional<double> max_of(std::string_view counter) const;
+  // What stands for all repetitions: their median; of a maximum, as max_ns, the greatest.
+  [[nodiscard]] std::optional<double> typical_of(std::string_view counter) const;
   [[nodiscard]] std::optional<double> sum_of(std::string_view counter) const;
 };
 
 // In the order of first appearance. A file that has aggregates only (Google Benchmark writes such)
 // yields their medians; otherwise aggregates are left out, since they repeat what is there.
 [[nodiscard]] std::vector<series> series_of(const result::run& run);
+
+// Operations of all workers together per second: of each repetition, and their median. Where no
+// counter has it, by the time.
+[[nodiscard]] std::vector<double> rates_of(const series& one);
+[[nodiscard]] double operations_per_s(const series& one);
+
+// Some of a run's.
+using all_series = std::vector<const series*>;
+
+// Those whose argument has this value.
+[[nodiscard]] all_series where(const all_series& from, std::string_view argument,
+                               std::string_view value);
+
+// Values of one argument in order of first appearance.
+[[nodiscard]] std::vector<std::string> values_of(const all_series& all, std::string_view argument);
+
+// Those numbers that an argument has, rising.
+[[nodiscard]] std::vector<int> numbers_of(const all_series& all, std::string_view argument);
 
 }  // namespace shmark::reports

@@ -26,7 +26,8 @@ std::string percent(double share) { return fmt::format("{:.1f} %", share * 100);
 
 std::string ratio(double value) {
   if (value < 0.095) return fmt::format("{:.2g}", value);
-  return value < 10 ? fmt::format("{:.2f}", value) : fmt::format("{:.3g}", value);
+  if (value < 10) return fmt::format("{:.2f}", value);
+  return value < 999.5 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
 }
 
 std::string escape_html(std::string_view text) {

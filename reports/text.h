@@ -15,7 +15,7 @@ namespace shmark::reports {
 // "92.5 %".
 [[nodiscard]] std::string percent(double share);
 
-// Two decimals near 1, otherwise two or three digits: "1.04", "12.5", "0.031".
+// Two decimals near 1, otherwise two or three digits: "1.04", "12.5", "0.031"; "1990", in full.
 [[nodiscard]] std::string ratio(double value);
 
 // For HTML text and for attribute values in quotes. Control characters become U+FFFD.

@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "lib/measure/figures.h"
+#include "lib/measure/median.h"
+#include "reports/compare/compared.h"
 #include "reports/series.h"
 
 namespace shmark::reports {
@@ -86,14 +88,26 @@ std::vector<std::string> differences(const result::context& before, const result
 }
 
 // Whether every sample of one side is above every sample of the other.
-bool apart(const series& low, const series& high) { return high.min_ns() > low.max_ns(); }
+bool apart(const std::vector<double>& low, const std::vector<double>& high) {
+  return std::ranges::min(high) > std::ranges::max(low);
+}
 
-void decide_by_time(const series& before, const series& after, double threshold,
-                    comparison_row& row) {
-  const double old_ns = before.median_ns();
-  const double new_ns = after.median_ns();
-  row.baseline = duration_text(old_ns);
-  row.candidate = duration_text(new_ns);
+// "-" for what has no time that says anything.
+std::string time_text(const std::vector<double>& times) {
+  return times.empty() ? "-" : duration_text(median(times));
+}
+
+void decide_by_time(const std::vector<double>& before, const std::vector<double>& after,
+                    double threshold, comparison_row& row) {
+  row.baseline = time_text(before);
+  row.candidate = time_text(after);
+  if (before.empty() || after.empty()) {
+    row.result = outcome::inconclusive;
+    row.note = "rate given";
+    return;
+  }
+  const double old_ns = median(before);
+  const double new_ns = median(after);
   if (!(old_ns > 0) || !(new_ns > 0)) {
     row.result = outcome::inconclusive;
     row.note = "a time is zero";
@@ -102,7 +116,7 @@ void decide_by_time(const series& before, const series& after, double threshold,
   row.ratio = new_ns / old_ns;
   const bool slower = *row.ratio > threshold;
   const bool faster = *row.ratio < 1 / threshold;
-  const bool few = std::min(before.repetitions(), after.repetitions()) < enough_repetitions;
+  const bool few = std::min(before.size(), after.size()) < enough_repetitions;
   if (few) row.note = "few samples";
   if (!slower && !faster) return;
   if (few || apart(slower ? before : after, slower ? after : before)) {
@@ -143,14 +157,14 @@ comparison_row row_of(const series& before, const series& after, double threshol
   } else if (before.verdict && after.verdict) {
     decide_by_verdict(*before.verdict, *after.verdict, row);
   } else {
-    decide_by_time(before, after, threshold, row);
+    decide_by_time(compared_times(before), compared_times(after), threshold, row);
   }
   return row;
 }
 
 std::string shown(const series& one) {
   if (!one.failure.empty()) return "error";
-  return one.verdict ? std::string(result::name_of(*one.verdict)) : duration_text(one.median_ns());
+  return one.verdict ? std::string(result::name_of(*one.verdict)) : time_text(compared_times(one));
 }
 
 // Its failure counts: else a gate would let through what never worked.

@@ -10,10 +10,11 @@
 //   inconclusive  if the ratio is beyond the threshold but the ranges of the repetitions overlap,
 //                 or if a time is missing;
 //   unchanged     otherwise.
-// With fewer repetitions the ratio alone decides, and the row says "few samples".
-// A stress scenario is regressed if it passed in the baseline and did not in the candidate; its
-// times are not compared, since faults fall where they will. What fails in the candidate and did
-// not in the baseline is regressed, also if the baseline does not have it.
+// An open loop, whose rate is given, is compared by intended_p50_ns; without that it is
+// inconclusive, "rate given". With fewer repetitions the ratio alone decides, and the row says "few
+// samples". A stress scenario is regressed if it passed in the baseline and did not in the
+// candidate; its times are not compared, since faults fall where they will. What fails in the
+// candidate and did not in the baseline is regressed, also if the baseline does not have it.
 //
 // Thread safety: pure functions.
 #pragma once

@@ -13,6 +13,7 @@
 #include "lib/base/flags.h"
 #include "lib/base/program.h"
 #include "lib/result/result.h"
+#include "reports/compare/agreement.h"
 #include "reports/compare/comparison.h"
 #include "reports/compare/output.h"
 #include "reports/paths.h"
@@ -30,6 +31,7 @@ struct options {
   std::string html;
   std::string markdown;
   double threshold = default_threshold;
+  bool lists_disagreeing = false;
 };
 
 void declare(CLI::App& app, options& chosen) {
@@ -44,6 +46,9 @@ void declare(CLI::App& app, options& chosen) {
                  "drift by about 4 %")
       ->capture_default_str()
       ->check(flags::number_between(1, 1e6));
+  app.add_flag("--disagreeing", chosen.lists_disagreeing,
+               "also list the benchmarks that differ by more than the noise floor that the runs "
+               "state, with ratio and floor");
   app.footer("Exit status: 0 nothing regressed, 1 something regressed, 2 unusable input.");
 }
 
@@ -84,6 +89,8 @@ int run(const options& chosen) {
 
   const auto table = as_terminal_text(*done, *baseline, *candidate, terminal_colours());
   std::fputs(table.c_str(), stdout);
+  const auto agree = agreement_of(baseline->run, candidate->run);
+  std::fputs(as_text(agree, chosen.lists_disagreeing).c_str(), stdout);
   if (auto saved = save(chosen.html, as_html(*done, *baseline, *candidate), "write page"); !saved) {
     return self.complain(saved.error());
   }

@@ -47,7 +47,8 @@ string explanation(const comparison& done) {
       "baseline's and, with {} or more repetitions on each side, that the repetitions do not "
       "overlap. "
       "Launches of one program on a shared machine drift by about 4 %, so smaller differences say "
-      "nothing.",
+      "nothing. Open loops, whose rate is given, are compared by the median of the time from when "
+      "an operation was due until it ended (intended_p50_ns).",
       done.threshold, enough_repetitions);
 }
 

@@ -1,12 +1,11 @@
-// Codecs, caches, limits of the hardware, and benchmarks that the page knows nothing about.
+// Codecs, limits of the hardware, and benchmarks that the page knows nothing about.
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "lib/measure/figures.h"
-#include "lib/measure/hit_model.h"
 #include "reports/page/sections.h"
+#include "reports/text.h"
 
 namespace shmark::reports {
 namespace {
@@ -43,117 +42,56 @@ chart codec_chart(const all_series& codecs, const std::string& shape, bool of_by
   return shown;
 }
 
-table codec_time_table(const all_series& codecs, const std::string& shape) {
-  table numbers{.caption = "Time to encode and decode " + shape, .head = {"codec"}};
+constexpr const char* our_codec = "direct";
+
+const series* find(const all_series& codecs, const std::string& codec, const std::string& op) {
+  const auto found = where(where(codecs, "codec", codec), "op", op);
+  return found.empty() ? nullptr : found.front();
+}
+
+// How many times our time this is, in parentheses.
+std::string factor_text(const all_series& of_shape, const series& one) {
+  const series* ours = find(of_shape, our_codec, std::string(one.parts["op"]));
+  if (ours == nullptr || ours == &one || !(ours->median_ns() > 0)) return "";
+  return fmt::format(" ({})", ratio(one.median_ns() / ours->median_ns()));
+}
+
+table codec_time_table(const all_series& codecs) {
+  const bool has_ours = !where(codecs, "codec", our_codec).empty();
+  table numbers{.caption = std::string("Time per operation") +
+                           (has_ours ? " (and how many times that of direct)" : ""),
+                .head = {"shape", "codec"}};
+  numbers.words = 2;
   const auto ops = values_of(codecs, "op");
   numbers.head.insert(numbers.head.end(), ops.begin(), ops.end());
-  for (const std::string& codec : values_of(codecs, "codec")) {
-    std::vector<std::string> row{codec};
-    for (const std::string& op : ops) {
-      const auto found = where(where(codecs, "codec", codec), "op", op);
-      row.push_back(found.empty() ? "" : duration_utf8(found.front()->median_ns()));
-    }
-    numbers.rows.push_back(std::move(row));
-  }
-  return numbers;
-}
-
-table codec_bytes_table(const chart& shown, const std::string& shape) {
-  table numbers{.caption = "Encoded size of " + shape, .head = {"codec", "size"}};
-  for (const chart_series& bars : shown.series) {
-    for (const chart_point& point : bars.points) {
-      const auto category = static_cast<std::size_t>(point.y);
-      numbers.rows.push_back({shown.y.categories[category], bytes_text(point.x)});
+  for (const std::string& shape : values_of(codecs, "shape")) {
+    const auto of_shape = where(codecs, "shape", shape);
+    for (const std::string& codec : values_of(of_shape, "codec")) {
+      std::vector<std::string> row{shape, codec};
+      for (const std::string& op : ops) {
+        const series* one = find(of_shape, codec, op);
+        row.push_back(
+            one == nullptr ? "" : duration_utf8(one->median_ns()) + factor_text(of_shape, *one));
+      }
+      numbers.rows.push_back(std::move(row));
     }
   }
   return numbers;
 }
 
-// Caches.
-
-chart_series model_curve(int procs, int look, double max_percent, bool listed) {
-  chart_series curve{
-      .name = listed ? "model (dashed)" : fmt::format("model, {}", workers(procs, 0)),
-      .look = look,
-      .markers = false,
-      .dashed = true,
-      .listed = listed};
-  constexpr int steps = 50;
-  for (int i = 0; i <= steps; ++i) {
-    const double percents = std::pow(1 + max_percent, static_cast<double>(i) / steps) - 1;
-    curve.points.push_back(
-        {std::log10(1 + percents), model_hit_rate(1 - percents / 100, procs), {}, {}});
-  }
-  return curve;
-}
-
-enum class cache_value : std::uint8_t { hit_rate, time };
-
-chart_series measured(const all_series& caches, int procs, int look, cache_value value, int cores) {
-  const bool rates = value == cache_value::hit_rate;
-  chart_series points{.name = workers(procs, cores), .look = look, .line = !rates};
-  for (const series* one : where(caches, "procs", std::to_string(procs))) {
-    const double x = std::log10(1.0 + one->parts.number("write_percent").value_or(0));
-    if (!rates) {
-      points.points.push_back({x, one->median_ns(), one->min_ns(), one->max_ns()});
-    } else if (const auto rate = one->median_of("hit_rate")) {
-      points.points.push_back({x, *rate, one->min_of("hit_rate"), one->max_of("hit_rate")});
-    }
-  }
-  std::ranges::sort(points.points, {}, &chart_point::x);
-  return points;
-}
-
-chart cache_chart(const all_series& caches, const std::string& payload, cache_value value,
-                  int cores) {
-  const bool rates = value == cache_value::hit_rate;
-  const auto percents = numbers_of(caches, "write_percent");
-  std::vector<double> ticks;
-  for (const int each : percents) ticks.push_back(std::log10(1.0 + each));
-  chart shown{.kind = chart_kind::lines,
-              .title = (rates ? "Cache hits, " : "Time per operation, ") + payload,
-              .x = {.label = "share of writes (scale: log of 1 + %)",
-                    .shows = quantity::log_percent,
-                    .ticks = ticks},
-              .y = {.label = rates ? "share of reads that hit" : "time per operation",
-                    .shows = rates ? quantity::share : quantity::duration}};
-  int look = 0;
-  for (const int procs : numbers_of(caches, "procs")) {
-    auto points = measured(caches, procs, look, value, cores);
-    if (rates && !points.points.empty()) {
-      const double max_percent = percents.back() > 0 ? percents.back() : 100;
-      shown.series.push_back(model_curve(procs, look, max_percent, shown.series.empty()));
-    }
-    if (!points.points.empty()) shown.series.push_back(std::move(points));
-    ++look;
-  }
-  if (!rates) shown.y.logarithmic = needs_logarithm(shown.series, false);
-  return shown;
-}
-
-table cache_table(const all_series& caches, const std::string& payload, cache_value value) {
-  const bool rates = value == cache_value::hit_rate;
-  table numbers{.caption = rates ? "Cache hits in %, measured (and by the model), " + payload
-                                 : "Time per operation, " + payload,
-                .head = {"writes"}};
-  const auto all_procs = numbers_of(caches, "procs");
-  for (const int procs : all_procs) numbers.head.push_back(workers(procs, 0));
-  for (const int writes : numbers_of(caches, "write_percent")) {
-    std::vector<std::string> row{fmt::format("{} %", writes)};
-    for (const int procs : all_procs) {
-      const auto found = where(where(caches, "write_percent", std::to_string(writes)), "procs",
-                               std::to_string(procs));
-      const series* one = found.empty() ? nullptr : found.front();
-      const auto hits = one == nullptr ? std::nullopt : one->median_of("hit_rate");
-      if (rates && hits) {
-        const double model =
-            one->median_of("model_hit_rate").value_or(model_hit_rate(1 - writes / 100.0, procs));
-        row.push_back(fmt::format("{:.1f} ({:.1f})", *hits * 100, model * 100));
-      } else {
-        row.push_back(rates || one == nullptr ? "" : duration_utf8(one->median_ns()));
+table codec_bytes_table(const all_series& codecs) {
+  table numbers{.caption = "Encoded size", .head = {"shape", "codec", "size"}};
+  numbers.words = 2;
+  for (const std::string& shape : values_of(codecs, "shape")) {
+    const auto of_shape = where(codecs, "shape", shape);
+    for (const std::string& codec : values_of(of_shape, "codec")) {
+      for (const series* one : where(of_shape, "codec", codec)) {
+        const auto size = one->median_of("bytes");
+        if (!size) continue;
+        numbers.rows.push_back({shape, codec, bytes_text(*size)});
+        break;  // encoding and decoding see the same bytes
       }
     }
-    numbers.rows.push_back(std::move(row));
   }
   return numbers;
 }
@@ -197,41 +135,20 @@ void add_codecs(document& to, const page_run& run) {
   to.begin_section(
       run.prefix + "Serialization",
       "What it costs to encode a value into bytes and to decode it again, and how many "
-      "bytes it takes. Shorter is better. Each chart has its own scale.");
-  const auto shapes = values_of(codecs, "shape");
-  to.begin_grid(static_cast<int>(std::min<std::size_t>(shapes.size(), 3)));
-  for (const bool of_bytes : {false, true}) {
-    for (const std::string& shape : shapes) {
-      const auto of_shape = where(codecs, "shape", shape);
-      const chart shown = codec_chart(of_shape, shape, of_bytes);
-      if (shown.series.empty()) continue;
-      to.add_chart(shown,
-                   of_bytes ? codec_bytes_table(shown, shape) : codec_time_table(of_shape, shape));
-    }
+      "bytes it takes. Shorter is better. Each shape of data has its own scale.");
+  std::vector<variant> times;
+  std::vector<variant> sizes;
+  for (const std::string& shape : values_of(codecs, "shape")) {
+    const auto of_shape = where(codecs, "shape", shape);
+    times.push_back({shape, codec_chart(of_shape, shape, false)});
+    sizes.push_back({shape, codec_chart(of_shape, shape, true)});
+    if (sizes.back().shown.series.empty()) sizes.pop_back();
   }
-  to.end_grid();
-  to.end_section();
-}
-
-void add_caches(document& to, const page_run& run) {
-  const auto caches = of_part(run, part::cache);
-  if (caches.empty()) return;
-  to.begin_section(
-      run.prefix + "Cached reads",
-      "Every process keeps a decoded copy. A read whose serial number is unchanged is "
-      "served by that copy (a hit); after somebody else's write it must decode again. The "
-      "model assumes that all N workers take turns at random: hits = 1 / (1 + w (N - 1)) "
-      "for a share w of writes. Where the scheduler lets one worker run on, there are "
-      "more hits than that.");
-  const auto payloads = values_of(caches, "payload");
-  to.begin_grid(payloads.size() > 1 ? 2 : 1);
-  for (const cache_value value : {cache_value::hit_rate, cache_value::time}) {
-    for (const std::string& payload : payloads) {
-      const auto chosen = where(caches, "payload", payload);
-      const chart shown = cache_chart(chosen, payload, value, run.cores);
-      if (shown.series.empty()) continue;
-      to.add_chart(shown, cache_table(chosen, payload, value));
-    }
+  to.begin_grid(sizes.empty() ? 1 : 2);
+  to.add_charts("Time to encode and to decode", times, 0, codec_time_table(codecs),
+                document::tables::folded);
+  if (!sizes.empty()) {
+    to.add_charts("Encoded size", sizes, 0, codec_bytes_table(codecs), document::tables::folded);
   }
   to.end_grid();
   to.end_section();

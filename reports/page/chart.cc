@@ -17,7 +17,7 @@ std::string_view word(quantity shows) {
 }
 
 std::string_view word(chart_kind kind) {
-  constexpr std::array<std::string_view, 3> words{"lines", "dots", "bars"};
+  constexpr std::array<std::string_view, 4> words{"lines", "dots", "bars", "points"};
   return words[static_cast<std::size_t>(kind)];
 }
 
@@ -43,12 +43,11 @@ json of(const chart_series& series) {
     // JSON has no infinities, and an axis has no place for them.
     if (std::isfinite(point.x) && std::isfinite(point.y)) points.push_back(of(point));
   }
-  return {
-      {"name", series.name},        {"group", series.group.empty() ? series.name : series.group},
-      {"look", series.look},        {"line", series.line},
-      {"markers", series.markers},  {"dashed", series.dashed},
-      {"strong", series.strong},    {"listed", series.listed},
-      {"points", std::move(points)}};
+  return {{"name", series.name},       {"group", series.group.empty() ? series.name : series.group},
+          {"look", series.look},       {"line", series.line},
+          {"markers", series.markers}, {"dashed", series.dashed},
+          {"strong", series.strong},   {"listed", series.listed},
+          {"quiet", series.quiet},     {"points", std::move(points)}};
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ struct chart_series {
   bool dashed = false;
   bool strong = false;  // ours: a thicker line
   bool listed = true;   // in the legend
+  bool quiet = false;   // says nothing when pointed at
   std::vector<chart_point> points{};
 };
 
@@ -57,9 +58,10 @@ struct chart_band {
 };
 
 enum class chart_kind : std::uint8_t {
-  lines,  // x and y are numbers
-  dots,   // horizontal: x is a number, y a category
-  bars,   // likewise, as bars from 0
+  lines,   // x and y are numbers
+  dots,    // horizontal: x is a number, y a category
+  bars,    // likewise, as bars from 0
+  points,  // x and y are numbers, and each point has its series' name beside it
 };
 
 struct chart {

@@ -32,8 +32,9 @@ std::string script_safe(const nlohmann::ordered_json& value) {
 }
 
 std::string html_of(const table& numbers) {
-  std::string out = "<div class=\"scroll\"><table><caption>" + escape_html(numbers.caption) +
-                    "</caption><thead><tr>";
+  std::string out = fmt::format(
+      "<div class=\"scroll\"><table class=\"words-{}\"><caption>{}</caption><thead><tr>",
+      numbers.words, escape_html(numbers.caption));
   for (const std::string& cell : numbers.head) {
     out += "<th scope=\"col\">" + escape_html(cell) + "</th>";
   }
@@ -56,7 +57,16 @@ std::string html_of(const table& numbers) {
 // In pixels: charts of rows grow with them.
 std::size_t height_of(const chart& chart) {
   constexpr std::size_t usual = 360;
-  if (chart.kind == chart_kind::lines) return usual;
+  if (chart.kind == chart_kind::lines || chart.kind == chart_kind::points) {
+    // A legend of several lines must not be at the chart's expense.
+    constexpr std::size_t in_first_lines = 6;
+    constexpr std::size_t in_a_line = 3;
+    constexpr std::size_t line = 24;
+    const auto listed =
+        static_cast<std::size_t>(std::ranges::count_if(chart.series, &chart_series::listed));
+    return usual +
+           (std::max(listed, in_first_lines) - in_first_lines + in_a_line - 1) / in_a_line * line;
+  }
   constexpr std::size_t axis = 64;
   constexpr std::size_t legend = 36;
   constexpr std::size_t row = 34;
@@ -69,10 +79,26 @@ std::size_t height_of(const chart& chart) {
 }  // namespace
 
 void document::begin_section(std::string_view heading, std::string_view explanation) {
-  body_ += "<section>\n<h2>" + escape_html(heading) + "</h2>\n";
-  if (!explanation.empty()) {
-    body_ += "<p class=\"explanation\">" + escape_html(explanation) + "</p>\n";
-  }
+  headings_.emplace_back(heading);
+  body_ += fmt::format(
+      "<section id=\"section-{}\">\n<details class=\"part\" open><summary><h2>{}</h2></summary>\n",
+      headings_.size(), escape_html(heading));
+  if (!explanation.empty()) add_text(explanation);
+}
+
+void document::add_text(std::string_view text) {
+  body_ += "<p class=\"explanation\">" + escape_html(text) + "</p>\n";
+}
+
+void document::add_list(const std::vector<std::string>& items) {
+  if (items.empty()) return;
+  body_ += "<ul class=\"findings\">\n";
+  for (const std::string& each : items) body_ += "<li>" + escape_html(each) + "</li>\n";
+  body_ += "</ul>\n";
+}
+
+void document::begin_folded(std::string_view summary) {
+  body_ += "<details class=\"more\"><summary>" + escape_html(summary) + "</summary>\n";
 }
 
 void document::begin_grid(int columns) {
@@ -130,9 +156,25 @@ void document::add_charts(std::string_view title, const std::vector<variant>& va
   end_figure(numbers, shown);
 }
 
-void document::add_table(const table& numbers) { body_ += html_of(numbers) + '\n'; }
+void document::add_table(const table& numbers, tables shown) {
+  if (shown == tables::folded) begin_folded(numbers.caption);
+  body_ += html_of(numbers) + '\n';
+  if (shown == tables::folded) end_folded();
+}
+
+void document::insert_contents() {
+  constexpr std::size_t worth_it = 4;
+  if (!contents_at_ || headings_.size() < worth_it) return;
+  std::string links;
+  for (std::size_t i = 0; i < headings_.size(); ++i) {
+    links +=
+        fmt::format("<li><a href=\"#section-{}\">{}</a></li>", i + 1, escape_html(headings_[i]));
+  }
+  body_.insert(*contents_at_, "<nav aria-label=\"Contents\"><ul>" + links + "</ul></nav>\n");
+}
 
 std::string document::finish() && {
+  insert_contents();
   body_ += "<script type=\"application/json\" id=\"charts\">" + script_safe(charts_) +
            "</script>\n<script>\n";
   body_ += embedded::chart_js;

@@ -6,6 +6,8 @@
 #include <set>
 
 #include "lib/measure/figures.h"
+#include "reports/analysis/caching.h"
+#include "reports/analysis/load.h"
 #include "reports/page/sections.h"
 #include "reports/text.h"
 
@@ -60,6 +62,7 @@ void warn_of_build(const result::context& about, const std::function<void(string
 
 void warn_of_machine(const page_run& run, const std::function<void(string)>& warn) {
   const result::context& about = run.run->about;
+  if (about.calibration) return;  // which has looked at the same, and warns of less load
   if (about.cpu_scaling_enabled) {
     warn("The processor's frequency was allowed to vary, so times depend on what ran before");
   }
@@ -67,6 +70,14 @@ void warn_of_machine(const page_run& run, const std::function<void(string)>& war
     warn(fmt::format("The machine was busy before the run began: load {:.1f} on {}",
                      about.load_avg.front(), cores_text(run.cores)));
   }
+}
+
+void warn_of_what_is_missing(const result::context& about,
+                             const std::function<void(string)>& warn) {
+  if (about.missing.empty()) return;
+  string names;
+  for (const auto& each : about.missing) names += (names.empty() ? "" : ", ") + each.name;
+  warn("Missing, for reasons that stand under \"Noise\": " + names);
 }
 
 void warn_of_entries(const page_run& run, const std::function<void(string)>& warn) {
@@ -114,7 +125,7 @@ const series* find(std::span<const page_run> runs,
 const series* find_lock(std::span<const page_run> runs, std::string_view lock, int procs) {
   return find(runs, [&](const series& one) {
     return part_of(one) == part::lock && one.parts["lock"] == lock &&
-           one.parts["mode"] == "exclusive" && one.parts.number("procs") == procs;
+           load_of(one.parts) == "exclusive" && one.parts.number("procs") == procs;
   });
 }
 
@@ -129,7 +140,7 @@ void add_cached_read(std::span<const page_run> runs, std::vector<highlight>& all
   if (read == nullptr) return;
   const series* load =
       find(runs, [](const series& one) { return one.name == "Limit/acquire_load"; });
-  string words = "for a cached read";
+  string words = fmt::format("for a cached read ({})", payload_text(read->parts["payload"]));
   if (load != nullptr)
     words += fmt::format("; a bare acquire load takes {}", duration_utf8(load->median_ns()));
   all.push_back({duration_utf8(read->median_ns()), words});
@@ -151,7 +162,7 @@ void add_contention(std::span<const page_run> runs, std::vector<highlight>& all)
   int most = 0;
   for (const page_run& run : runs) {
     for (const series* one : of_part(run, part::lock)) {
-      if (one->parts["lock"] == "robust_rw" && one->parts["mode"] == "exclusive") {
+      if (one->parts["lock"] == "robust_rw" && load_of(one->parts) == "exclusive") {
         most = std::max(most, one->parts.number("procs").value_or(0));
       }
     }
@@ -174,7 +185,7 @@ void add_survival(std::span<const page_run> runs, part of, const char* deaths, c
       any = true;
       passed = passed && *one->verdict == result::verdict_kind::passed;
       died += one->sum_of(deaths).value_or(0);
-      for (const char* counter : {"lost", "torn", "stuck", "leaked", "broken"}) {
+      for (const char* counter : {"lost", "torn", "intruded", "stuck", "leaked", "broken"}) {
         damage += one->sum_of(counter).value_or(0);
       }
     }
@@ -284,6 +295,11 @@ void add_warnings(document& to, std::span<const page_run> runs) {
     machines.insert(run.run->about.machine.fingerprint);
     warn_of_build(run.run->about, warn);
     warn_of_machine(run, warn);
+    if (run.run->about.calibration) {
+      for (const string& each : run.run->about.calibration->warnings)
+        warn("When it began, " + each);
+    }
+    warn_of_what_is_missing(run.run->about, warn);
     warn_of_entries(run, warn);
   }
   if (machines.size() > 1) {

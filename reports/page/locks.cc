@@ -5,78 +5,59 @@
 #include <cmath>
 
 #include "lib/measure/figures.h"
+#include "reports/analysis/load.h"
 #include "reports/page/sections.h"
 #include "reports/text.h"
 
 namespace shmark::reports {
 namespace {
 
-const series* find(const all_series& from, std::string_view lock, int procs) {
-  const auto found = std::ranges::find_if(from, [&](const series* one) {
-    return one->parts["lock"] == lock && one->parts.number("procs") == procs;
-  });
-  return found == from.end() ? nullptr : *found;
-}
-
-bool is_ours(std::string_view lock) { return lock == "robust_rw"; }
-
-std::vector<double> as_ticks(const std::vector<int>& numbers) {
-  return {numbers.begin(), numbers.end()};
-}
-
-// From the last number of workers that each has a core to itself.
-std::optional<chart_band> oversubscribed(const std::vector<int>& procs, int cores) {
-  if (cores == 0 || procs.empty() || procs.back() <= cores) return std::nullopt;
-  return chart_band{static_cast<double>(cores), fmt::format("more workers than the {} {}", cores,
-                                                            cores == 1 ? "core" : "cores")};
-}
-
-chart throughput_chart(const all_series& locks, const std::string& mode, int cores, looks& looks) {
-  const auto procs = numbers_of(locks, "procs");
-  chart shown{.kind = chart_kind::lines,
-              .title = "Throughput, " + mode,
-              .x = {.label = "workers",
-                    .shows = quantity::workers,
-                    .logarithmic = procs.size() > 2,
-                    .ticks = as_ticks(procs)},
-              .y = {.label = "operations per second", .shows = quantity::rate},
-              .band = oversubscribed(procs, cores)};
-  for (const std::string& lock : values_of(locks, "lock")) {
-    chart_series line{.name = lock, .look = looks.of(lock), .strong = is_ours(lock)};
-    for (const int count : procs) {
-      const series* one = find(locks, lock, count);
-      if (one == nullptr) continue;
-      line.points.push_back({static_cast<double>(count), operations_per_s(*one),
-                             one->min_of("ops_per_s"), one->max_of("ops_per_s")});
-    }
-    shown.series.push_back(std::move(line));
+// With the load in front where there are several.
+table throughput_table(const all_series& locks, std::string caption) {
+  const auto counts = numbers_of(locks, "procs");
+  const auto loads = loads_of(locks);
+  table numbers{.caption = std::move(caption), .head = {"lock"}};
+  if (loads.size() > 1) {
+    numbers.head.insert(numbers.head.begin(), "load");
+    numbers.words = 2;
   }
-  shown.y.logarithmic = needs_logarithm(shown.series, false);
-  return shown;
-}
-
-table throughput_table(const all_series& locks, const std::string& mode) {
-  const auto procs = numbers_of(locks, "procs");
-  table numbers{.caption = "Operations per second of all workers together, " + mode,
-                .head = {"lock"}};
-  for (const int count : procs) numbers.head.push_back(workers(count, 0));
-  for (const std::string& lock : values_of(locks, "lock")) {
-    std::vector<std::string> row{lock};
-    for (const int count : procs) {
-      const series* one = find(locks, lock, count);
-      row.push_back(one == nullptr ? "" : rate_text(operations_per_s(*one)));
+  for (const int count : counts) numbers.head.push_back(workers(count, 0));
+  for (const std::string& load : loads) {
+    const auto of_load = with_load(locks, load);
+    for (const std::string& lock : values_of(of_load, "lock")) {
+      std::vector<std::string> row{lock};
+      if (loads.size() > 1) row.insert(row.begin(), load);
+      for (const int count : counts) {
+        const auto found = where(where(of_load, "lock", lock), "procs", std::to_string(count));
+        row.push_back(found.empty() ? "" : rate_text(operations_per_s(*found.front())));
+      }
+      numbers.rows.push_back(std::move(row));
     }
-    numbers.rows.push_back(std::move(row));
   }
   return numbers;
 }
 
+// A chart for each mode, and one place for all that is asked beyond that.
 void add_throughput(document& to, const all_series& locks, int cores, looks& looks) {
-  const auto modes = values_of(locks, "mode");
-  to.begin_grid(modes.size() > 1 ? 2 : 1);
-  for (const std::string& mode : modes) {
-    const auto of_mode = where(locks, "mode", mode);
-    to.add_chart(throughput_chart(of_mode, mode, cores, looks), throughput_table(of_mode, mode));
+  const std::string caption = "Operations per second of all workers together";
+  const auto loads = loads_of(locks);
+  to.begin_grid(loads.size() > 1 ? 2 : 1);
+  all_series others;
+  std::vector<variant> other_charts;
+  for (const std::string& load : loads) {
+    const auto chosen = with_load(locks, load);
+    chart shown = throughput_chart(chosen, "lock", "Throughput, " + load, cores, looks);
+    if (load == chosen.front()->parts["mode"]) {
+      to.add_chart(shown, throughput_table(chosen, caption + ", " + load),
+                   document::tables::folded);
+      continue;
+    }
+    others.insert(others.end(), chosen.begin(), chosen.end());
+    other_charts.push_back({load, std::move(shown)});
+  }
+  if (!others.empty()) {
+    to.add_charts("Throughput under further loads", other_charts, 0,
+                  throughput_table(others, caption), document::tables::folded);
   }
   to.end_grid();
 }
@@ -86,8 +67,10 @@ struct percentile_key {
   const char* name;
   int look;
 };
-constexpr percentile_key percentile_keys[] = {
-    {"p50_ns", "median (p50)", 0}, {"p99_ns", "p99", 3}, {"max_ns", "longest seen", 1}};
+constexpr percentile_key percentile_keys[] = {{"p50_ns", "median (p50)", 0},
+                                              {"p99_ns", "p99", 3},
+                                              {"p999_ns", "p99.9", 2},
+                                              {"max_ns", "longest seen", 1}};
 
 chart percentile_chart(const all_series& locks) {
   chart shown{.kind = chart_kind::dots,
@@ -98,7 +81,7 @@ chart percentile_chart(const all_series& locks) {
     chart_series dots{.name = name, .look = look, .line = false};
     for (std::size_t i = 0; i < shown.y.categories.size(); ++i) {
       const auto of_lock = where(locks, "lock", shown.y.categories[i]);
-      const auto value = of_lock.front()->median_of(counter);
+      const auto value = of_lock.front()->typical_of(counter);
       if (value && *value > 0) dots.points.push_back({*value, static_cast<double>(i), {}, {}});
     }
     if (!dots.points.empty()) shown.series.push_back(std::move(dots));
@@ -120,6 +103,8 @@ std::map<std::uint64_t, std::uint64_t> merged_buckets(const series& one) {
 // x counts nines: 1 is 90 %, 2 is 99 %, so that the rare slow operations get as much room as they
 // deserve.
 std::vector<chart_point> percentile_curve(const series& one) {
+  // As exactly as it can be seen: digits beyond that would be most of the page.
+  const auto drawn = [](double nines) { return std::round(nines * 1e4) / 1e4; };
   const auto buckets = merged_buckets(one);
   double total = 0;
   for (const auto& [lower_ns, count] : buckets) total += static_cast<double>(count);
@@ -128,11 +113,11 @@ std::vector<chart_point> percentile_curve(const series& one) {
   for (const auto& [lower_ns, count] : buckets) {
     if (count == 0) continue;
     const double ns = std::max<double>(1, static_cast<double>(lower_ns));
-    points.push_back({-std::log10(1 - below / total), ns, {}, {}});
+    points.push_back({drawn(-std::log10(1 - below / total)), ns, {}, {}});
     below += static_cast<double>(count);
     // The slowest bucket ends at the share that one operation has.
     const double above = std::max(total - below, 1.0);
-    points.push_back({std::log10(total / above), ns, {}, {}});
+    points.push_back({drawn(std::log10(total / above)), ns, {}, {}});
   }
   return points;
 }
@@ -157,22 +142,64 @@ chart distribution_chart(const all_series& locks, looks& looks) {
   return shown;
 }
 
-std::string or_empty(std::optional<double> value, std::string (*text)(double)) {
-  return value ? text(*value) : "";
+// What each row begins with.
+std::vector<std::string> row_of(const series& one, int cores) {
+  return {std::string(one.parts["lock"]), load_of(one.parts),
+          workers(one.parts.number("procs").value_or(0), cores)};
 }
 
 table duration_table(const all_series& locks, int cores) {
-  table numbers{.caption =
-                    "Duration of single operations; Jain's index of fairness is 1 when all "
-                    "workers got equally much",
-                .head = {"lock", "mode", "workers", "p50", "p99", "longest seen", "Jain's index"}};
+  table numbers{.caption = "Duration of single operations",
+                .head = {"lock", "load", "workers", "p50", "p99", "p99.9", "longest seen"}};
+  numbers.words = 3;
   for (const series* one : locks) {
-    numbers.rows.push_back({std::string(one->parts["lock"]), std::string(one->parts["mode"]),
-                            workers(one->parts.number("procs").value_or(0), cores),
-                            or_empty(one->median_of("p50_ns"), duration_utf8),
-                            or_empty(one->median_of("p99_ns"), duration_utf8),
-                            or_empty(one->max_of("max_ns"), duration_utf8),
-                            or_empty(one->median_of("jain"), ratio)});
+    auto row = row_of(*one, cores);
+    row.insert(row.end(), {cell(*one, "p50_ns", duration_utf8), cell(*one, "p99_ns", duration_utf8),
+                           cell(*one, "p999_ns", duration_utf8),
+                           or_empty(one->max_of("max_ns"), duration_utf8)});
+    numbers.rows.push_back(std::move(row));
+  }
+  return numbers;
+}
+
+std::string switches_text(double per_operation) {
+  return per_operation == 0 ? "0" : fmt::format("{:.2g}", per_operation);
+}
+
+table fairness_table(const all_series& locks, int cores) {
+  struct column {
+    const char* counter;
+    const char* name;
+    std::string (*text)(double);
+  };
+  constexpr column columns[] = {
+      {"wait_p50_ns", "wait p50", duration_utf8},
+      {"wait_p99_ns", "p99", duration_utf8},
+      {"wait_p999_ns", "p99.9", duration_utf8},
+      {"hold_p50_ns", "hold p50", duration_utf8},
+      {"hold_p999_ns", "p99.9", duration_utf8},
+      {"handoff_p50_ns", "handoff p50", duration_utf8},
+      {"handoff_p99_ns", "p99", duration_utf8},
+      {"bypassed_p99", "bypassed p99", count_text},
+      {"bypassed_max", "most", count_text},
+      {"voluntary_switches_per_op", "switches per operation: voluntary", switches_text},
+      {"involuntary_switches_per_op", "involuntary", switches_text},
+      {"min_max_ratio", "slowest to fastest worker", ratio},
+      {"jain", "Jain's index", ratio},
+  };
+  table numbers{
+      .caption = "Waiting, handing over, and fairness",
+      .head = {"lock", "load", "workers"},
+      .notes = {"wait: from asking for the lock until having it. hold: until it is released. "
+                "handoff: from a release to the next acquisition by another worker. bypassed: how "
+                "many others got the lock in between. Jain's index is 1 when all workers got "
+                "equally much."}};
+  numbers.words = 3;
+  for (const column& each : columns) numbers.head.emplace_back(each.name);
+  for (const series* one : locks) {
+    auto row = row_of(*one, cores);
+    for (const column& each : columns) row.push_back(cell(*one, each.counter, each.text));
+    numbers.rows.push_back(std::move(row));
   }
   return numbers;
 }
@@ -194,56 +221,51 @@ table distribution_table(const all_series& locks, int cores) {
       {0.5, "50 %"}, {0.9, "90 %"}, {0.99, "99 %"}, {0.999, "99.9 %"}, {0.9999, "99.99 %"}};
   table numbers{
       .caption = "This share of the timed operations took at most (to the bucket's start)",
-      .head = {"lock", "mode", "workers"}};
+      .head = {"lock", "load", "workers"}};
+  numbers.words = 3;
   for (const auto& [share, name] : shares) numbers.head.push_back(name);
   for (const series* one : locks) {
     const auto buckets = merged_buckets(*one);
     if (buckets.empty()) continue;
-    std::vector<std::string> row{std::string(one->parts["lock"]), std::string(one->parts["mode"]),
-                                 workers(one->parts.number("procs").value_or(0), cores)};
-    for (const auto& [share, name] : shares)
+    auto row = row_of(*one, cores);
+    for (const auto& [share, name] : shares) {
       row.push_back(duration_utf8(percentile_of(buckets, share)));
+    }
     numbers.rows.push_back(std::move(row));
   }
   return numbers;
 }
 
-// What a reader most likely asks first: exclusive, as many workers as there are cores.
-std::size_t first_variant(const std::vector<std::pair<std::string, int>>& keys, int cores) {
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i] == std::pair<std::string, int>("exclusive", cores)) return i;
-  }
-  return 0;
-}
-
 void add_durations(document& to, const all_series& locks, int cores, looks& looks) {
-  std::vector<std::pair<std::string, int>> keys;
+  std::vector<int> counts;
   std::vector<variant> percentiles;
   std::vector<variant> distributions;
-  for (const std::string& mode : values_of(locks, "mode")) {
-    const auto of_mode = where(locks, "mode", mode);
-    for (const int count : numbers_of(of_mode, "procs")) {
-      const auto chosen = where(of_mode, "procs", std::to_string(count));
+  all_series shown;
+  for (const std::string& load : loads_of(locks)) {
+    const auto of_load = with_load(locks, load);
+    if (!is_plain(of_load.front()->parts)) continue;
+    for (const int count : numbers_of(of_load, "procs")) {
+      const auto chosen = where(of_load, "procs", std::to_string(count));
       if (chosen.empty()) continue;
-      const std::string label = mode + ", " + workers(count, cores);
+      const std::string label = load + ", " + workers(count, cores);
       const chart dots = percentile_chart(chosen);
       if (dots.series.empty()) continue;
-      keys.emplace_back(mode, count);
+      counts.push_back(count);
       percentiles.push_back({label, dots});
       distributions.push_back({label, distribution_chart(chosen, looks)});
+      shown.insert(shown.end(), chosen.begin(), chosen.end());
     }
   }
   if (percentiles.empty()) return;
   const bool curves = std::ranges::any_of(
       distributions, [](const variant& each) { return !each.shown.series.empty(); });
-  const std::size_t first = first_variant(keys, cores);
-  const table numbers = duration_table(locks, cores);
+  const std::size_t first = first_shown(counts, cores);
   to.begin_grid(curves ? 2 : 1);
-  to.add_charts("Duration of single operations", percentiles, first, numbers,
+  to.add_charts("Duration of single operations", percentiles, first, duration_table(locks, cores),
                 document::tables::folded);
   if (curves) {
     to.add_charts("Distribution of durations", distributions, first,
-                  distribution_table(locks, cores), document::tables::folded);
+                  distribution_table(shown, cores), document::tables::folded);
   }
   to.end_grid();
 }
@@ -298,6 +320,7 @@ void add_locks(document& to, const page_run& run, looks& looks) {
                    "chart takes it out.");
   add_throughput(to, locks, run.cores, looks);
   add_durations(to, locks, run.cores, looks);
+  to.add_table(fairness_table(locks, run.cores), document::tables::folded);
   to.end_section();
 }
 
@@ -310,15 +333,18 @@ void add_spread(document& to, const page_run& run) {
       "kind. What several gain is what workers cost each other by sharing a lock; the "
       "rest is the lock's own cost, and the machine's. Both were measured next to each "
       "other, and the first repeats what is shown above for as many workers.");
-  for (const std::string& mode : values_of(all, "mode")) {
-    const auto of_mode = where(all, "mode", mode);
-    for (const int procs : numbers_of(of_mode, "procs")) {
-      const auto chosen = where(of_mode, "procs", std::to_string(procs));
+  const auto loads = loads_of(all);
+  to.begin_grid(loads.size() > 1 || numbers_of(all, "procs").size() > 1 ? 2 : 1);
+  for (const std::string& load : loads) {
+    const auto of_load = with_load(all, load);
+    for (const int procs : numbers_of(of_load, "procs")) {
+      const auto chosen = where(of_load, "procs", std::to_string(procs));
       to.add_chart(spread_chart(chosen, fmt::format("Workers on one lock and on several, {}, {}",
-                                                    mode, workers(procs, run.cores))),
-                   spread_table(chosen));
+                                                    load, workers(procs, run.cores))),
+                   spread_table(chosen), document::tables::folded);
     }
   }
+  to.end_grid();
   to.end_section();
 }
 

@@ -1,11 +1,11 @@
 #include "reports/page/page.h"
 
-#include <algorithm>
-#include <array>
-#include <iterator>
-#include <ranges>
-#include <set>
+#include <fmt/core.h>
 
+#include <algorithm>
+#include <ranges>
+
+#include "reports/analysis/duels.h"
 #include "reports/page/document.h"
 #include "reports/page/sections.h"
 
@@ -32,40 +32,25 @@ std::vector<page_run> page_runs_of(std::span<const result::run> runs) {
 
 looks::looks() {
   int next = 0;
-  for (const char* subject : {"robust_rw", "pthread_robust", "pthread_mutex", "pthread_rwlock",
-                              "boost_mutex", "sysv_semaphore"}) {
+  for (const char* subject :
+       {"robust_rw", "pthread_robust", "pthread_mutex", "pthread_rwlock", "boost_mutex",
+        "sysv_semaphore", "ofd_lock", "flock_lock", "posix_semaphore", "boost_sharable_mutex",
+        "boost_upgradable_mutex", "no_lock"}) {
     known_[subject] = next++;
   }
+  // Stores are in other charts than locks.
+  next = 0;
+  for (const char* subject :
+       {"variable", "lmdb", "redis", "ipc_shareable", "store", "store_unchecked"}) {
+    known_[subject] = next++;
+  }
+  next_ = known_["no_lock"] + 1;
 }
 
 int looks::of(std::string_view subject) {
   const auto found = known_.find(subject);
   if (found != known_.end()) return found->second;
-  return known_.emplace(subject, static_cast<int>(known_.size())).first->second;
-}
-
-all_series where(const all_series& from, std::string_view argument, std::string_view value) {
-  all_series found;
-  std::ranges::copy_if(from, std::back_inserter(found),
-                       [&](const series* one) { return one->parts[argument] == value; });
-  return found;
-}
-
-std::vector<std::string> values_of(const all_series& all, std::string_view argument) {
-  std::vector<std::string> values;
-  for (const series* one : all) {
-    const std::string value(one->parts[argument]);
-    if (std::ranges::find(values, value) == values.end()) values.push_back(value);
-  }
-  return values;
-}
-
-std::vector<int> numbers_of(const all_series& all, std::string_view argument) {
-  std::set<int> numbers;
-  for (const series* one : all) {
-    if (const auto number = one->parts.number(argument)) numbers.insert(*number);
-  }
-  return {numbers.begin(), numbers.end()};
+  return known_.emplace(subject, next_++).first->second;
 }
 
 std::string workers(int count, int cores) {
@@ -78,16 +63,23 @@ std::string workers(int count, int cores) {
 
 part part_of(const series& one) {
   const auto has = [&](auto... arguments) { return (!one.parts[arguments].empty() && ...); };
+  const auto counts = [&](const char* argument) {
+    return one.parts.number(argument).value_or(0) > 0;
+  };
+  const bool is_loop = counts("rate_per_s") || counts("stop_ms");
   const std::string& family = one.parts.family;
   if (one.verdict) return family == "Explore" ? part::explored : part::stress;
   if (one.entries.empty()) return part::other;
-  if (family == "Lock" && has("lock", "mode") && one.parts.number("procs").value_or(0) > 0) {
-    return has("locks") ? part::spread : part::lock;
+  if (family == "Lock" && has("lock", "mode") && counts("procs")) {
+    return has("locks") ? part::spread : is_loop ? part::loop : part::lock;
   }
   if (family == "Codec" && has("codec", "shape", "op")) return part::codec;
-  if (family == "Cache" && has("payload") && one.parts.number("write_percent") &&
-      one.parts.number("procs").value_or(0) > 0) {
-    return part::cache;
+  if (family == "Cache" && has("payload") && counts("procs")) {
+    if (one.parts["read"] == "uncached") return part::uncached;
+    if (one.parts.number("write_percent")) return part::cache;
+  }
+  if (family == "Store" && has("store", "op", "payload") && counts("procs")) {
+    return is_loop ? part::loop : part::store;
   }
   return family == "Limit" ? part::limit : part::other;
 }
@@ -106,10 +98,54 @@ void show_all_sizes(chart& bars) {
   if (bars.x.logarithmic) bars.kind = chart_kind::dots;
 }
 
-double operations_per_s(const series& one) {
-  if (const auto rate = one.median_of("ops_per_s")) return *rate;
-  const double ns = one.median_ns();
-  return ns > 0 ? 1e9 / ns : 0;
+std::vector<double> as_ticks(const std::vector<int>& numbers) {
+  return {numbers.begin(), numbers.end()};
+}
+
+std::optional<chart_band> oversubscribed(const std::vector<int>& counts, int cores) {
+  if (cores == 0 || counts.empty() || counts.back() <= cores) return std::nullopt;
+  return chart_band{static_cast<double>(cores), fmt::format("more workers than the {} {}", cores,
+                                                            cores == 1 ? "core" : "cores")};
+}
+
+bool is_ours(std::string_view subject) { return subject == "robust_rw" || subject == our_store; }
+
+std::string or_empty(std::optional<double> value, std::string (*text)(double)) {
+  return value ? text(*value) : "";
+}
+
+std::string cell(const series& one, std::string_view counter, std::string (*text)(double)) {
+  return or_empty(one.median_of(counter), text);
+}
+
+std::size_t first_shown(const std::vector<int>& workers, int cores) {
+  const auto found = std::ranges::find(workers, cores);
+  return found == workers.end() ? 0 : static_cast<std::size_t>(found - workers.begin());
+}
+
+chart throughput_chart(const all_series& of, std::string_view subject, std::string title, int cores,
+                       looks& looks) {
+  const auto counts = numbers_of(of, "procs");
+  chart shown{.kind = chart_kind::lines,
+              .title = std::move(title),
+              .x = {.label = "workers",
+                    .shows = quantity::workers,
+                    .logarithmic = counts.size() > 2,
+                    .ticks = as_ticks(counts)},
+              .y = {.label = "operations per second", .shows = quantity::rate},
+              .band = oversubscribed(counts, cores)};
+  for (const std::string& name : values_of(of, subject)) {
+    chart_series line{.name = name, .look = looks.of(name), .strong = is_ours(name)};
+    for (const series* one : where(of, subject, name)) {
+      line.points.push_back({static_cast<double>(one->parts.number("procs").value_or(0)),
+                             operations_per_s(*one), one->min_of("ops_per_s"),
+                             one->max_of("ops_per_s")});
+    }
+    std::ranges::stable_sort(line.points, {}, &chart_point::x);
+    shown.series.push_back(std::move(line));
+  }
+  shown.y.logarithmic = needs_logarithm(shown.series, false);
+  return shown;
 }
 
 std::string page(std::span<const result::run> runs, std::string_view title) {
@@ -117,6 +153,7 @@ std::string page(std::span<const result::run> runs, std::string_view title) {
   document out(title);
   add_header(out, all, title);
   out.add_html("<main>\n");
+  out.add_contents();
   add_warnings(out, all);
   add_highlights(out, all);
   looks looks;
@@ -126,11 +163,16 @@ std::string page(std::span<const result::run> runs, std::string_view title) {
   }
   for (const page_run& run : all) {
     add_locks(out, run, looks);
+    add_plane(out, run, looks);
     add_spread(out, run);
+    add_scaling(out, run, looks);
+    add_loops(out, run);
+    add_stores(out, run, looks);
     add_caches(out, run);
     add_codecs(out, run);
     add_limits(out, run);
     add_others(out, run);
+    add_noise(out, run);
   }
   add_facts(out, all);
   out.add_html("</main>\n");

@@ -17,7 +17,8 @@
     const palette = dark.matches ? palettes.dark : palettes.light;
     return palette[look % palette.length];
   };
-  const marker = (look) => markers[look % markers.length];
+  // The second round of colours has other markers than the first.
+  const marker = (look) => markers[(look + 3 * Math.floor(look / palettes.light.length)) % markers.length];
   const theme = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // Numbers. Three significant digits; ticks lose trailing zeros.
@@ -138,6 +139,15 @@
     }
   };
 
+  // A long name would take half of a narrow chart: there it stands in two lines, broken at a joint.
+  const in_lines = (name, width) => {
+    const joints = [...name.matchAll(/[_/]/g)].map((joint) => joint.index + 1);
+    if (width > 420 || name.length < 14 || joints.length === 0) return name;
+    const middle = name.length / 2;
+    const at = joints.reduce((a, b) => (Math.abs(a - middle) <= Math.abs(b - middle) ? a : b));
+    return [name.slice(0, at), name.slice(at)];
+  };
+
   const category_scale = (axis) => ({
     type: 'linear',
     reverse: true,
@@ -146,21 +156,23 @@
     max: axis.categories.length - 0.5,
     afterBuildTicks: (built) => { built.ticks = axis.categories.map((_, value) => ({value})); },
     grid: {color: theme('--rule'), borderColor: theme('--rule'), tickLength: 0},
-    ticks: {color: theme('--ink'), autoSkip: false, padding: 8, callback: (value) => axis.categories[value]},
+    ticks: {color: theme('--ink'), autoSkip: false, padding: 8,
+            callback(value) { return in_lines(axis.categories[value], this.chart.width); }},
   });
 
   // Data.
 
-  const dataset_of = (series, kind, place) => {
+  const dataset_of = (series, kind, place, crowded) => {
     const drawn = colour(series.look);
     const style = series.markers ? marker(series.look) : 'line';
     // The first is drawn on top: where points coincide, those below show around it.
-    const radius = kind === 'dots' ? 6 : series.line ? 5 : 4 + 1.3 * Math.min(place, 4);
+    const radius = kind === 'dots' || kind === 'points' ? 6 : series.line || crowded ? 5 : 4 + 1.3 * Math.min(place, 4);
     const outlined = !series.markers || open_markers.has(style);
     const common = {
       label: series.name,
       group: series.group,
       listed: series.listed,
+      quiet: series.quiet,
       points: series.points,
       borderColor: drawn,
       backgroundColor: drawn,
@@ -233,6 +245,43 @@
     },
   };
 
+  // Beside each point its series' name, where there is room.
+  const point_names = {
+    id: 'point_names',
+    afterDatasetsDraw(chart, _, {on}) {
+      if (!on) return;
+      const {ctx, chartArea: area} = chart;
+      const metas = chart.getSortedVisibleDatasetMetas();
+      const gap = 9;
+      const half = 8;
+      const taken = metas.flatMap((meta) => meta.data.map(({x, y}) =>
+        ({left: x - 6, right: x + 6, top: y - 6, bottom: y + 6})));
+      const free = (box) => box.left >= area.left && box.right <= area.right + 8 &&
+        box.top >= area.top - 4 && box.bottom <= area.bottom &&
+        taken.every((other) => box.right < other.left || box.left > other.right ||
+                               box.bottom < other.top || box.top > other.bottom);
+      ctx.save();
+      ctx.font = Chart.helpers.toFont({size: 11.5}).string;
+      ctx.fillStyle = theme('--ink');
+      ctx.textBaseline = 'middle';
+      ctx.textAlign = 'left';
+      for (const meta of metas) {
+        const name = chart.data.datasets[meta.index].label;
+        const width = ctx.measureText(name).width;
+        for (const {x, y} of meta.data) {
+          const box = [[x + gap, y], [x - gap - width, y], [x - width / 2, y - 14], [x - width / 2, y + 14],
+                       [x + gap, y - 12], [x + gap, y + 12], [x - gap - width, y - 12], [x - gap - width, y + 12]]
+            .map(([left, middle]) => ({left, right: left + width, top: middle - half, bottom: middle + half}))
+            .find(free);
+          if (!box) continue;
+          taken.push(box);
+          ctx.fillText(name, box.left, (box.top + box.bottom) / 2);
+        }
+      }
+      ctx.restore();
+    },
+  };
+
   const draw_whiskers = (chart, horizontal) => {
     const {ctx} = chart;
     const scale = horizontal ? chart.scales.x : chart.scales.y;
@@ -274,15 +323,18 @@
     const value_axis = horizontal ? shown.x : shown.y;
     const format = formats[value_axis.shows];
     return {
+      filter: (item) => !item.dataset.quiet,
       itemSort: (a, b) => (horizontal ? 0 : b.parsed.y - a.parsed.y),
       callbacks: {
         title: (items) => {
           if (items.length === 0) return '';
+          if (shown.kind === 'points') return items[0].dataset.label;
           if (horizontal) return shown.y.categories[items[0].parsed.y];
           return `${shown.x.label}: ${formats[shown.x.shows](items[0].parsed.x)}`;
         },
         label: (item) => {
           const point = item.dataset.points[item.dataIndex];
+          if (shown.kind === 'points') return ` ${formats[shown.x.shows](point.x)}, ${shown.y.label} ${format(point.y)}`;
           const range = point.low !== undefined && point.high > point.low
             ? ` (${format(point.low)} to ${format(point.high)})` : '';
           return ` ${item.dataset.label}: ${format(horizontal ? point.x : point.y)}${range}`;
@@ -292,19 +344,19 @@
   };
 
   const config_of = (shown, hidden, hide_or_show) => {
-    const horizontal = shown.kind !== 'lines';
+    const horizontal = shown.kind === 'dots' || shown.kind === 'bars';
     const points = shown.series.filter((series) => !hidden.has(series.group))
       .flatMap((series) => series.points);
     const x = scale_of(shown.x);
     const y = horizontal ? category_scale(shown.y) : scale_of(shown.y);
     set_range(x, shown.x, points, 'x');
     if (!horizontal) set_range(y, shown.y, points, 'y');
-    const curves = shown.x.shows === 'percentile';
+    const curves = shown.x.shows === 'percentile' || shown.kind === 'points';
     return {
       type: shown.kind === 'bars' ? 'bar' : 'scatter',
       data: {
         datasets: shown.series.map((series) =>
-          ({...dataset_of(series, shown.kind, series.look), hidden: hidden.has(series.group)})),
+          ({...dataset_of(series, shown.kind, series.look, shown.series.length > 10), hidden: hidden.has(series.group)})),
       },
       options: {
         indexAxis: shown.kind === 'bars' ? 'y' : 'x',
@@ -327,6 +379,7 @@
           band_behind: {band: shown.band},
           row_lines: {on: shown.kind === 'dots'},
           whiskers: {kind: shown.kind},
+          point_names: {on: shown.kind === 'points'},
         },
       },
     };
@@ -336,7 +389,7 @@
 
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12.5;
-  Chart.register(band_behind, row_lines, whiskers);
+  Chart.register(band_behind, row_lines, whiskers, point_names);
 
   const drawn = new Map();   // canvas → chart
   const chosen = described.map((chart) => chart.first);
@@ -374,6 +427,24 @@
         choose(other);
       }
     });
+  }
+
+  // Long tables get a field that leaves only the rows with all of its words.
+  const long = 25;
+  for (const table of document.querySelectorAll('table')) {
+    const rows = [...table.tBodies[0]?.rows ?? []];
+    if (rows.length <= long) continue;
+    const field = document.createElement('input');
+    Object.assign(field, {type: 'search', className: 'filter', placeholder: 'Show only rows with …'});
+    field.setAttribute('aria-label', 'Show only rows with these words');
+    field.addEventListener('input', () => {
+      const words = field.value.toLowerCase().split(/\s+/);
+      for (const row of rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !words.every((word) => text.includes(word));
+      }
+    });
+    table.parentElement.before(field);
   }
 
   dark.addEventListener('change', draw_all);

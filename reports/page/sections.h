@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "lib/result/noise.h"
 #include "lib/result/result.h"
 #include "reports/page/document.h"
 #include "reports/series.h"
@@ -20,6 +22,11 @@ struct page_run {
   std::vector<series> all{};
   std::string prefix{};  // of headings: empty, or "Run 2: " where there are several of one kind
   int cores = 0;         // 0: unknown
+
+  // What differences of this series are noise, as a share; 0: unknown.
+  [[nodiscard]] double noise_of(const series& one) const {
+    return result::noise_floor_of(one.entries, run->about);
+  }
 };
 
 // Gives each subject its colour and marker: the same in every chart, and in every report for the
@@ -31,19 +38,8 @@ class looks {
 
  private:
   std::map<std::string, int, std::less<>> known_{};
+  int next_ = 0;
 };
-
-using all_series = std::vector<const series*>;
-
-// Those whose argument has this value.
-[[nodiscard]] all_series where(const all_series& from, std::string_view argument,
-                               std::string_view value);
-
-// Values of one argument in order of first appearance.
-[[nodiscard]] std::vector<std::string> values_of(const all_series& all, std::string_view argument);
-
-// Those numbers that an argument has, rising.
-[[nodiscard]] std::vector<int> numbers_of(const all_series& all, std::string_view argument);
 
 // "1 worker", "4 workers", "8 workers (on 2 cores)".
 [[nodiscard]] std::string workers(int count, int cores);
@@ -52,8 +48,11 @@ using all_series = std::vector<const series*>;
 enum class part : std::uint8_t {
   lock,
   spread,  // workers on one lock, and on several: the same lock as in `lock`, another experiment
+  loop,    // open, or with a stop: of locks and of stores
   codec,
   cache,
+  uncached,  // reads without a copy
+  store,
   limit,
   stress,
   explored,
@@ -62,7 +61,29 @@ enum class part : std::uint8_t {
 [[nodiscard]] part part_of(const series& one);
 [[nodiscard]] all_series of_part(const page_run& run, part wanted);
 
-[[nodiscard]] double operations_per_s(const series& one);
+// Numbers as positions of ticks.
+[[nodiscard]] std::vector<double> as_ticks(const std::vector<int>& numbers);
+
+// From the last number of workers that each has a core to itself; `counts` rise.
+[[nodiscard]] std::optional<chart_band> oversubscribed(const std::vector<int>& counts, int cores);
+
+// Of what is ours, charts make more.
+[[nodiscard]] bool is_ours(std::string_view subject);
+
+// "", or what `text` makes of it.
+[[nodiscard]] std::string or_empty(std::optional<double> value, std::string (*text)(double));
+
+// The median of a counter, or "".
+[[nodiscard]] std::string cell(const series& one, std::string_view counter,
+                               std::string (*text)(double));
+
+// Which of several charts to show first: the one of as many workers as there are cores, of those
+// that are of as many as that; otherwise the first.
+[[nodiscard]] std::size_t first_shown(const std::vector<int>& workers, int cores);
+
+// Throughput of each `subject` (an argument) against workers.
+[[nodiscard]] chart throughput_chart(const all_series& of, std::string_view subject,
+                                     std::string title, int cores, looks& looks);
 
 // Bars become dots on a logarithmic axis, which has no zero for bars to begin at, where the
 // shortest one would vanish.
@@ -72,13 +93,18 @@ void add_header(document& to, std::span<const page_run> runs, std::string_view t
 void add_warnings(document& to, std::span<const page_run> runs);
 void add_highlights(document& to, std::span<const page_run> runs);
 void add_locks(document& to, const page_run& run, looks& looks);
+void add_plane(document& to, const page_run& run, looks& looks);
 void add_spread(document& to, const page_run& run);
+void add_scaling(document& to, const page_run& run, looks& looks);
+void add_loops(document& to, const page_run& run);
+void add_stores(document& to, const page_run& run, looks& looks);
 void add_caches(document& to, const page_run& run);
 void add_codecs(document& to, const page_run& run);
 void add_limits(document& to, const page_run& run);
 void add_others(document& to, const page_run& run);
 void add_stress(document& to, const page_run& run);
 void add_explored(document& to, const page_run& run);
+void add_noise(document& to, const page_run& run);
 void add_facts(document& to, std::span<const page_run> runs);
 
 }  // namespace shmark::reports

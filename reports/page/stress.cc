@@ -30,13 +30,12 @@ constexpr known_count work[] = {{"operations", "operations"},
                                 {"kills", "workers killed"},
                                 {"kills_in_operation", "inside an operation"},
                                 {"kills_holding", "while holding a lock"},
-                                {"recoveries", "recoveries"}};
+                                {"recoveries", "recoveries"},
+                                {"checked_operations", "judged by their times"}};
 // Each should be 0.
-constexpr known_count damage[] = {{"lost", "lost"},
-                                  {"torn", "torn"},
-                                  {"stuck", "stuck"},
-                                  {"died", "ended by themselves"},
-                                  {"leaked", "leaked"}};
+constexpr known_count damage[] = {{"lost", "lost"},     {"torn", "torn"},
+                                  {"stuck", "stuck"},   {"died", "ended by themselves"},
+                                  {"leaked", "leaked"}, {"broken", "other promises broken"}};
 
 // What the run lacked that a vacuous entry came of.
 std::string_view what_was_missing(const page_run& run, const series& one) {
@@ -152,7 +151,7 @@ void add_panel(document& to, const page_run& run, const series& one) {
 // "2 torn, 1 leaked".
 std::string found_in(const series& one) {
   std::string found;
-  for (const char* kind : {"stuck", "lost", "torn", "leaked", "broken"}) {
+  for (const char* kind : {"stuck", "lost", "torn", "intruded", "leaked", "broken"}) {
     const double times = one.sum_of(kind).value_or(0);
     if (times == 0) continue;
     found += fmt::format("{}{} {}", found.empty() ? "" : ", ", count_text(times), kind);

@@ -41,13 +41,13 @@ class Browser : public testing::Test {
 };
 
 TEST_F(Browser, DrawsEveryChartWithoutAComplaint) {
-  const std::array runs{fixture::full_bench_run(),
+  const std::array runs{fixture::full_bench_run(), fixture::wide_bench_run(),
                         fixture::stress_run(result::verdict_kind::passed)};
   const auto done = browse(at_, page(runs, "Title"));
   ASSERT_EQ(done.how, support::exited(0)) << done.err;
   EXPECT_EQ(matches(done.err, "CONSOLE"), 0u) << done.err;
   const auto canvases = matches(done.out, "<canvas role=\"img\"");
-  EXPECT_GE(canvases, 9u);
+  EXPECT_GE(canvases, 30u);
   // Chart.js gives a canvas its size when it draws into it.
   EXPECT_EQ(matches(done.out, "<canvas role=\"img\"[^>]*display: block"), canvases);
 }

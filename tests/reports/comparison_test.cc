@@ -79,6 +79,23 @@ TEST(Comparison, ComparesAcrossTimeUnits) {
   EXPECT_EQ(compared(fixture::bench_run("a", {10}), after).rows[0].result, outcome::unchanged);
 }
 
+// Their real time is 1 / the rate that was asked for, whatever became slower.
+TEST(Comparison, ComparesOpenLoopsByHowLongWhatWasDueTook) {
+  const char* name = "Lock/lock:x/mode:exclusive/procs:4/rate_per_s:20000";
+  const auto with = [&](double intended_ns) {
+    auto run = fixture::bench_run(name, {50'000, 50'000, 50'000});
+    for (auto& each : run.entries) each.counters["intended_p50_ns"] = intended_ns++;
+    return run;
+  };
+  const auto row = compared(with(100), with(400)).rows.at(0);
+  EXPECT_EQ(row.result, outcome::regressed);
+  EXPECT_EQ(row.candidate, "401 ns");
+  const auto untimed = compared(fixture::bench_run(name, {50'000}), with(400)).rows.at(0);
+  EXPECT_EQ(untimed.result, outcome::inconclusive);
+  EXPECT_EQ(untimed.note, "rate given");
+  EXPECT_EQ(untimed.baseline, "-");
+}
+
 TEST(Comparison, DoesNotDivideByZero) {
   const auto row = row_for({0, 0, 0}, {10, 10, 10});
   EXPECT_EQ(row.result, outcome::inconclusive);

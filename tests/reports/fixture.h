@@ -22,6 +22,10 @@ namespace shmark::fixture {
 // A run with every kind of benchmark that we have.
 [[nodiscard]] result::run full_bench_run();
 
+// A run as wide as //bench makes it: all families, all peers but one, which is missing, with
+// calibration and five repetitions, on two cores. The numbers are made up, but of the right kind.
+[[nodiscard]] result::run wide_bench_run();
+
 [[nodiscard]] result::run stress_run(result::verdict_kind verdict);
 
 // A run of the explorer: two operations, two faults, three entries.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -59,8 +60,9 @@ json series_named(const json& chart, const std::string& name) {
 TEST(Page, LoadsNothing) {
   const auto text = page_of(fixture::full_bench_run());
   EXPECT_TRUE(contains(text, "default-src 'none'"));
-  for (const char* attribute : {" src=", " href=", "@import", "url("}) {
-    const auto own = text.substr(0, text.find("<script>\n/*!"));  // up to Chart.js
+  const auto own = text.substr(0, text.find("<script>\n/*!"));     // up to Chart.js
+  EXPECT_EQ(count_of(own, " href="), count_of(own, " href=\"#"));  // places on the page itself
+  for (const char* attribute : {" src=", "@import", "url("}) {
     EXPECT_FALSE(contains(own, attribute)) << attribute;
   }
   EXPECT_TRUE(contains(text, "Chart.js v"));
@@ -132,6 +134,30 @@ TEST(Page, ShowsPercentilesAndDistributionsOfDurations) {
   EXPECT_TRUE(contains(text, "exclusive, 8 workers (on 2 cores)"));
 }
 
+// Of repetitions, the greatest: a median of maxima is not the longest that was seen.
+TEST(Page, ShowsTheLongestOfAllRepetitions) {
+  auto run = fixture::bench_run("Lock/lock:x/mode:exclusive/procs:2", {10, 10, 10});
+  auto open = fixture::repetitions("Lock/lock:x/mode:exclusive/procs:2/rate_per_s:9", {10, 10, 10});
+  double longest_ns = 1000;
+  for (auto* each : {&run.entries, &open}) {
+    for (auto& entry : *each) {
+      entry.counters["p50_ns"] = 10;
+      entry.counters["max_ns"] = entry.counters["intended_max_ns"] = (longest_ns += 1000);
+    }
+  }
+  run.entries.insert(run.entries.end(), open.begin(), open.end());
+  const auto text = page_of(run);
+  const auto dots = chart_named(text, "Duration of single operations");
+  EXPECT_EQ(series_named(dots, "longest seen")["points"][0]["x"], 4000);
+  EXPECT_TRUE(contains(text, "<td>4.00 µs</td><td></td><td></td><td></td><td>7.00 µs</td>"));
+}
+
+TEST(Page, SaysOfWhatACachedReadIs) {
+  auto run = fixture::bench_run("Cache/write_percent:0/payload:64k/procs:1", {1.5});
+  EXPECT_TRUE(contains(page_of(run), "<dt>for a cached read (64 KiB)</dt><dd>1.50 ns</dd>"));
+  EXPECT_TRUE(contains(page_of(run), "time per operation, of all workers together"));
+}
+
 TEST(Page, ShowsTimeAndBytesOfEachCodec) {
   const auto text = page_of(fixture::full_bench_run());
   const auto time = series_named(chart_named(text, "map100: time"), "encode");
@@ -150,8 +176,186 @@ TEST(Page, ShowsHitsBesideTheModelsCurve) {
   EXPECT_EQ(model["dashed"], true);
   EXPECT_EQ(model["points"].front()["y"], 1);
   // Half of two workers' operations write: 1 / (1 + 0.5).
-  EXPECT_NEAR(model["points"].back()["y"].get<double>(), 1 / 1.5, 1e-9);
-  EXPECT_TRUE(contains(text, "<td>90.0 (80.0)</td>"));
+  EXPECT_NEAR(model["points"].back()["y"].get<double>(), 1 / 1.5, 1e-4);
+  EXPECT_TRUE(contains(text,
+                       "<th scope=\"row\">map100</th><td>5 %</td><td>2 workers</td><td>90.0 %</td>"
+                       "<td>80.0 %</td><td>+10.0</td><td></td><td></td>"));
+}
+
+// What a run of all that //bench has looks like.
+class WidePage : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { text() = page_of(fixture::wide_bench_run()); }
+  static std::string& text() {
+    static std::string made;
+    return made;
+  }
+  static bool says(std::string_view part) { return contains(text(), part); }
+};
+
+TEST_F(WidePage, HasASectionForEachExperimentAndLinksToThem) {
+  int number = 0;
+  for (const char* heading :
+       {"Locks", "Throughput against waiting", "One lock or several", "Scalability",
+        "Open and closed loop", "Stores", "Cached reads", "Serialization", "Limits of this machine",
+        "Other benchmarks", "Noise", "How this was measured"}) {
+    const auto id = "section-" + std::to_string(++number);
+    EXPECT_TRUE(says("<section id=\"" + id + "\">\n<details class=\"part\" open><summary><h2>" +
+                     heading + "</h2>"))
+        << heading;
+    EXPECT_TRUE(says("<a href=\"#" + id + "\">" + heading + "</a>")) << heading;
+  }
+}
+
+TEST_F(WidePage, StaysReadable) {
+  const auto charts = charts_in(text());
+  EXPECT_LE(charts.size(), 30u);
+  for (const json& chart : charts) {
+    for (const json& variant : chart["variants"]) {
+      // A curve and points for each of a dozen subjects.
+      EXPECT_LE(variant["series"].size(), 26u) << variant["title"];
+      EXPECT_LE(variant["y"].value("categories", json::array()).size(), 20u) << variant["title"];
+    }
+  }
+  // Long tables wait until they are asked for.
+  const std::string_view rest = text();
+  for (auto at = rest.find("<table"); at != std::string_view::npos;
+       at = rest.find("<table", at + 1)) {
+    const auto rows = count_of(rest.substr(at, rest.find("</table>", at) - at), "<tr>");
+    const auto before = rest.substr(0, at);
+    // The section is one, too.
+    const auto open = count_of(before, "<details") - count_of(before, "</details>");
+    EXPECT_TRUE(rows <= 20 || open == 2) << rest.substr(at, 100);
+  }
+  EXPECT_LT(text().size(), 2'500'000u);
+}
+
+TEST_F(WidePage, ShowsThroughputOfFurtherLoadsInOnePlace) {
+  series_named(chart_named(text(), "Throughput, exclusive"), "boost_upgradable_mutex");
+  std::vector<std::string> titles;
+  for (const json& chart : charts_in(text())) {
+    for (const json& variant : chart["variants"]) titles.push_back(variant["title"]);
+  }
+  for (const char* title :
+       {"Throughput, exclusive, 200 ns inside", "Throughput, mixed, 90 % reads"}) {
+    EXPECT_EQ(std::ranges::count(titles, title), 1) << title;
+  }
+  EXPECT_TRUE(says("<th scope=\"row\">mixed, 90 % reads</th><td>robust_rw</td>"));
+}
+
+TEST_F(WidePage, PutsEachLockOnThePlaneAndSaysWhichIsDominated) {
+  for (const json& chart : charts_in(text())) {
+    const json& first = chart["variants"][0];
+    if (first["kind"] != "points") continue;
+    EXPECT_EQ(chart["variants"][chart["first"].get<std::size_t>()]["title"],
+              "Throughput and wait, exclusive, 2 workers");
+    EXPECT_EQ(first["series"].size(), 11u) << "without the baseline, whose waits are not timed";
+    const auto point = series_named(first, "robust_rw")["points"][0];
+    EXPECT_NEAR(point["x"].get<double>(), 1e9 / 14, 1e6);
+    EXPECT_EQ(point["y"], 140);
+  }
+  EXPECT_TRUE(says("<li>robust_rw is not dominated in any of 16 cases.</li>"));
+  EXPECT_TRUE(says(
+      "ofd_lock is dominated in 16 of 16 cases, by pthread_robust, robust_rw, sysv_semaphore."));
+  EXPECT_TRUE(
+      says("<li>exclusive, 8 workers (on 2 cores): Dominated: sysv_semaphore by robust_rw"));
+  EXPECT_TRUE(says("<td>flock_lock</td><td>")) << "in the table, as text";
+  EXPECT_TRUE(says("<td>≥ ")) << "whose p99.9 is not known";
+}
+
+TEST(Page, DoesNotCountDominationsThatAreNoise) {
+  const auto with = [](double other_ns) {
+    run run{fixture::context(result::run_kind::bench), {}};
+    const auto add = [&](const std::string& lock, const std::vector<double>& ns, double wait_ns) {
+      for (auto& each : fixture::repetitions("Lock/lock:" + lock + "/mode:exclusive/procs:2", ns)) {
+        each.counters["wait_p999_ns"] = wait_ns;
+        run.entries.push_back(std::move(each));
+      }
+    };
+    add("robust_rw", {100, 120, 110}, 900);
+    add("ofd_lock", {other_ns, other_ns * 1.01, other_ns}, 500);
+    return page_of(run);
+  };
+  EXPECT_TRUE(contains(with(105), "robust_rw is not dominated in any of 1 cases."));
+  EXPECT_TRUE(contains(with(20),
+                       "robust_rw is dominated in 1 of 1 cases: exclusive, 2 workers (by "
+                       "ofd_lock)."));
+}
+
+TEST_F(WidePage, FitsALawToLocksAndStores) {
+  const auto locks = chart_named(text(), "Locks, fitted, exclusive");
+  EXPECT_EQ(series_named(locks, "robust_rw")["points"].size(), 4u);
+  const auto curve = series_named(locks, "robust_rw, fitted");
+  EXPECT_EQ(curve["group"], "robust_rw");
+  EXPECT_EQ(curve["quiet"], true);
+  EXPECT_NEAR(curve["points"][0]["y"].get<double>(), 1e9 / 14, 2e6);
+  EXPECT_EQ(curve["points"].back()["x"], 8);
+  EXPECT_EQ(locks["band"]["from"], 2);
+  chart_named(text(), "Stores, fitted, read, 256 B");
+  EXPECT_TRUE(says("Points of more workers than the 2 cores take part in the fit"));
+  EXPECT_TRUE(says("<td>2 of 4 within the cores</td>"));
+  EXPECT_TRUE(
+      says("No intervals: only 2 of the numbers of workers are within the 2 cores, and it "
+           "takes 6."));
+}
+
+// Two workers get less done together than one alone, and more of them no less.
+TEST(Page, DoesNotTakeForAShareWhatIsNone) {
+  run run{fixture::context(result::run_kind::bench), {}};
+  for (const auto& [procs, ns] : {std::pair("1", 10.0), {"2", 40.0}, {"4", 45.0}, {"8", 50.0}}) {
+    for (auto& each : fixture::repetitions(std::string("Lock/lock:x/mode:exclusive/procs:") + procs,
+                                           {ns, ns, ns})) {
+      run.entries.push_back(std::move(each));
+    }
+  }
+  const auto text = page_of(run);
+  EXPECT_TRUE(contains(text, "<td>&gt; 1</td>"));
+  EXPECT_TRUE(contains(text, "σ &gt; 1 is no share of the work"));
+}
+
+TEST_F(WidePage, PutsTheOpenLoopNextToTheClosedOne) {
+  EXPECT_TRUE(says("coordinated omission"));
+  EXPECT_TRUE(
+      says("robust_rw, one worker stopped for 50 ms: p99.9 is 90.0 µs in the closed loop, "
+           "48.0 ms in the open one."));
+  EXPECT_TRUE(says("<td>34.5 %: saturated</td>"));
+  EXPECT_TRUE(says("<td>0.0 %</td>"));
+}
+
+TEST_F(WidePage, SaysWhichStoreWinsWhereAndByWhatFactor) {
+  EXPECT_TRUE(says("<li>read against ipc_shareable: variable wins by "));
+  EXPECT_TRUE(says("<li>read against lmdb: variable wins by "));
+  EXPECT_TRUE(says(" times: 64 KiB by 1, 2, 4 and 8 workers."));
+  series_named(chart_named(text(), "read, 256 B"), "variable");
+}
+
+TEST_F(WidePage, SaysHowFarHitsAreFromTheModelAndWhenCachingPays) {
+  EXPECT_TRUE(says("Measured and model differ by more than 2 percentage points in "));
+  EXPECT_TRUE(says("(scheduling: a worker runs alone for many operations"));
+  EXPECT_TRUE(
+      says("Measured and replay of the real order differ by more than 2 percentage points "
+           "in 0 of 84 cases in which others write."))
+      << "not of one worker, who always hits";
+  EXPECT_TRUE(says("<li>Caching, 2 workers: "));
+  EXPECT_TRUE(says("pays at every share measured"));
+  const auto costs = chart_named(text(), "Cost of a read, 1 worker");
+  EXPECT_EQ(costs["x"]["ticks"], json({16, 256, 4096, 65536, 1 << 20}));
+  EXPECT_EQ(series_named(costs, "hit")["points"].size(), 5u);
+}
+
+TEST_F(WidePage, SaysWhatTheRunCouldResolveAndWhatItLacks) {
+  EXPECT_TRUE(says("<th scope=\"row\">Store/store:redis</th><td>there is no redis-server"));
+  EXPECT_TRUE(says("Missing, for reasons that stand under &quot;Noise&quot;: Store/store:redis"));
+  EXPECT_TRUE(says("When it began, the machine is busy: load 1.20 on 2 processors"));
+  EXPECT_TRUE(says("<th scope=\"row\">reading the clock</th><td>26.0 ns</td>"));
+  EXPECT_TRUE(says("A difference between two runs is more than noise from "));
+  EXPECT_TRUE(says("<th scope=\"row\">Limit/clock</th><td>"));
+}
+
+TEST(Page, DoesNotClaimToKnowNoiseThatItDoesNot) {
+  const auto text = page_of(fixture::bench_run("Limit/clock", {10}));
+  EXPECT_TRUE(contains(text, "Nothing is known about noise"));
+  EXPECT_TRUE(contains(text, "<td>unknown</td>"));
 }
 
 TEST(Page, ShowsBenchmarksThatItDoesNotKnow) {
@@ -270,6 +474,15 @@ TEST(Page, WarnsOfWhatMakesNumbersDoubtful) {
   }
 }
 
+TEST(Page, WarnsOfALoadedMachineOnce) {
+  auto run = fixture::bench_run("Lock/lock:x/mode:exclusive/procs:1", {10});
+  run.about.load_avg = {9};
+  EXPECT_TRUE(contains(page_of(run), "The machine was busy before the run began"));
+  run.about.calibration = result::calibration_info{.warnings = {"the machine is busy: load 9.00"}};
+  EXPECT_TRUE(contains(page_of(run), "When it began, the machine is busy: load 9.00"));
+  EXPECT_FALSE(contains(page_of(run), "The machine was busy before the run began"));
+}
+
 TEST(Page, TellsRunsOfDifferentMachines) {
   std::array runs{fixture::full_bench_run(), fixture::full_bench_run()};
   EXPECT_FALSE(contains(page(runs, "T"), "different machines"));
@@ -316,10 +529,15 @@ run hostile_run(const std::string& text) {
        {"Lock/mode:exclusive/procs:1/lock:", "Lock/lock:x/procs:1/mode:",
         "Codec/shape:flat/op:encode/codec:", "Codec/codec:x/op:encode/shape:",
         "Codec/codec:x/shape:flat/op:", "Cache/write_percent:5/procs:2/payload:",
-        "Lock/lock:x/procs:2/locks:2/mode:", "Lock/mode:shared/procs:2/locks:2/lock:", "Limit/", "",
-        "Family/of:"}) {
+        "Lock/lock:x/procs:2/locks:2/mode:", "Cache/read:uncached/procs:2/payload:",
+        "Store/op:read/payload:16/procs:1/store:", "Store/store:x/payload:16/procs:1/op:",
+        "Store/store:x/op:read/procs:1/payload:", "Lock/mode:exclusive/procs:2/rate_per_s:9/lock:",
+        "Lock/lock:x/procs:2/stop_ms:9/rate_per_s:9/mode:",
+        "Lock/mode:shared/procs:2/locks:2/lock:", "Limit/", "", "Family/of:"}) {
     auto entry = fixture::repetitions(begin + text, {10}).front();
-    entry.counters = {{"hit_rate", 0.5}, {"bytes", 10}, {"p50_ns", 10}};
+    entry.counters = {{"hit_rate", 0.5},     {"bytes", 10},   {"p50_ns", 10},
+                      {"wait_p999_ns", 500}, {"hit_ns", 3},   {"miss_ns", 9},
+                      {"uncached_ns", 10},   {"p999_ns", 90}, {"intended_p999_ns", 95}};
     run.entries.push_back(entry);
   }
   run.entries.push_back({.name = "failing" + text, .error_message = text});
@@ -331,6 +549,8 @@ run hostile_run(const std::string& text) {
   }
   about.caches = {{text, 1, 1024, 1}};
   about.given = {{text, text}};
+  about.missing = {{text, text}};
+  about.calibration = result::calibration_info{.warnings = {text}};
   return run;
 }
 

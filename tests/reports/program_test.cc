@@ -63,6 +63,20 @@ TEST_F(CompareProgram, EndsWith1WhenSomethingRegressed) {
   EXPECT_EQ(run({base_, slow_, "--threshold=2.5"}).how, exited(0));
 }
 
+TEST_F(CompareProgram, SaysAtTheEndWhichShareAgreesWithinNoise) {
+  const auto steady = save("a.json", fixture::bench_run("a", {10, 10.1, 10}));
+  const auto other = save("b.json", fixture::bench_run("a", {10.9, 11, 10.9}));
+  const auto done = run({steady, other});
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  EXPECT_TRUE(done.out.ends_with(
+      "\nagree within the noise floor: 0 of 1 (0 %); about 95 of 100 are expected "
+      "to, if nothing has changed\n"))
+      << done.out;
+  const auto listed = run({steady, other, "--disagreeing"});
+  EXPECT_TRUE(contains(listed.out, "a              1.09     ")) << listed.out;
+  EXPECT_TRUE(contains(run({steady, steady}).out, ": 1 of 1 (100 %); about 95 of 100"));
+}
+
 TEST_F(CompareProgram, EndsWith1WhenAStressRunNoLongerPasses) {
   const auto passed = save("p.json", fixture::stress_run(verdict_kind::passed));
   const auto failed = save("f.json", fixture::stress_run(verdict_kind::vacuous));

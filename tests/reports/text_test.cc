@@ -15,6 +15,7 @@ TEST(Text, WritesSharesAndRatios) {
   EXPECT_EQ(percent(0.9249), "92.5 %");
   EXPECT_EQ(ratio(1.041), "1.04");
   EXPECT_EQ(ratio(123.4), "123");
+  EXPECT_EQ(ratio(1990), "1990");
   EXPECT_EQ(ratio(1e-9), "1e-09");
 }
 
