@@ -34,13 +34,14 @@ struct scenario {
 
 // Whether a scenario can be run with these. Errors: not_found, if there is none of that name;
 // invalid.
-[[nodiscard]] std::expected<void, error> check(const options& chosen);
+[[nodiscard]] std::expected<void, error> check(const options& chosen,
+                                               std::span<const scenario> among = scenarios());
 
 // Errors: those of check(); no_space, and whatever else keeps it from beginning or going on. What a
 // checker finds is no error: see outcome.
-[[nodiscard]] std::expected<outcome, error> run_scenario(const options& chosen,
-                                                         const progress_callback& tell,
-                                                         const run& in);
+[[nodiscard]] std::expected<outcome, error> run_scenario(
+    const options& chosen, const progress_callback& tell, const run& in,
+    std::span<const scenario> among = scenarios());
 
 // The command that repeats it.
 [[nodiscard]] std::string command_of(const options& chosen);

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 
 namespace shmark::stress {
@@ -24,8 +26,25 @@ class progress_watch {
   std::uint64_t completed_ = 0;
 };
 
-// Where a process is, as far as the kernel tells: "in futex_wait_queue", "running", "unknown".
-// Source: proc_pid_stack(5), proc_pid_wchan(5); the former is for root only.
+// Where a process is, as far as the kernel tells: "in futex_wait_queue", "running", "stopped",
+// "unknown". Source: proc_pid_stack(5), proc_pid_wchan(5); the former is for root only.
 [[nodiscard]] std::string whereabouts(pid_t process);
+
+// What processes have called, the innermost first: "futex_wait < pthread_mutex_lock < work". By
+// gdb(1), or else eu-stack(1) of elfutils, whichever is installed and may trace them. With neither:
+// the instruction that one comes back to from the kernel, as an offset into its file, or nothing
+// while it runs ("libc.so.6+0x8a1b3, system call 202"). gdb takes seconds, for it reads all symbols
+// first; nobody waits for longer than 30 for each tool. Source: proc_pid_syscall(5),
+// proc_pid_maps(5).
+[[nodiscard]] std::map<pid_t, std::string> call_stacks(std::span<const pid_t> processes);
+
+namespace detail {
+
+// The parts of call_stacks(), without whatever they do not know. What a shell command prints: for
+// each process a line "process 4711", and its frames ("#3 0x5 in work (…) at …").
+[[nodiscard]] std::map<pid_t, std::string> stacks_told_by(const std::string& command);
+[[nodiscard]] std::string return_from_kernel(pid_t process);
+
+}  // namespace detail
 
 }  // namespace shmark::stress

@@ -1,5 +1,8 @@
-// What a death at this moment would leave: all bytes of all objects whose names begin alike, and
-// what the kernel is going to do to them on behalf of the dead.
+// What a death at this moment would leave in memory: all bytes of all objects whose names begin
+// alike. With it belong, of a crash state, what the kernel is going to do on behalf of the dead:
+// the list of its robust mutexes, and what it keeps besides (descriptors, locks on files,
+// semaphores and their undoing), which cannot be read, so that it counts as changed by each system
+// call that may change it; see trial.cc.
 //
 // Two instructions of one run with equal crash states cannot be told apart by anybody who comes
 // after; whatever else the process has goes with it. What is random or differs from process to

@@ -94,7 +94,7 @@ class exploration {
   exploration& operator=(const exploration&) = delete;
   ~exploration() {
     nursery_.reset();
-    remove_objects(prefix_);
+    remove_all();
   }
 
  private:
@@ -140,6 +140,11 @@ class exploration {
     return kill_in_recovery(recorded);
   }
 
+  void remove_all() {
+    if (what_.discard) what_.discard(scene(stage_.notes, key_, how_.patience, 0));
+    remove_objects(prefix_);
+  }
+
   // What a trial is to do.
   struct order {
     task what{};
@@ -149,8 +154,16 @@ class exploration {
   };
   // Has a trial carried out that begins with what `from` left.
   std::expected<void, error> carry_out(const order& what, const remains& from) {
-    remove_objects(prefix_);
-    SHMARK_RETURN_IF_ERROR(from.objects.put_back());
+    remove_all();
+    if (what_.discard && &from == &prepared_) {
+      SHMARK_RETURN_IF_ERROR(let_run({.what = task::prepare, .to = {}}, nothing_));
+      if (has_found() || is_over()) return {};
+    } else {
+      SHMARK_RETURN_IF_ERROR(from.objects.put_back());
+    }
+    return let_run(what, from);
+  }
+  std::expected<void, error> let_run(const order& what, const remains& from) {
     new (&stage_) stage;
     std::memcpy(static_cast<void*>(&stage_.notes), from.notes.data(), from.notes.size());
     stage_.what = what.what;

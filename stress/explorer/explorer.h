@@ -14,7 +14,9 @@
 //                Named by its address and by how often the victim has come to it, so that another
 //                run of the same operation can be brought there at full speed (breakpoints)
 //   crash state  all that a death leaves: the bytes of all objects of the lock or store, the
-//                robust list that the kernel walks, and what the victim had noted of its progress
+//                robust list that the kernel walks, what else it keeps and undoes (descriptors,
+//                locks on files, semaphores: another state after each system call that may change
+//                these), and what the victim had noted of its progress
 //   trial        one life of a lock or store: made, a victim brought to a point, the fault, and
 //                peers that must get on; then nothing may be left
 //

@@ -58,6 +58,8 @@ class lock_scene {
 
   // Acquires it by a deadline, or gives up.
   acquired ask(shmark::mode how, deadline until) {
+    // Of a lock without deadlines, who waits in vain does not end, and is found so.
+    if (!L::can.timed && !until.is_none()) until = deadline::never();
     const auto got = handle().acquire(how, until);
     if (!got) scene_.give_up(fmt::format("a peer asked for {}", name_of(how)), got.error());
     return *got;
@@ -170,6 +172,13 @@ class lock_scene {
     static_cast<void>(segment.unlink());
   }
 
+  // Of a lock that is still there.
+  static void discard(const scene& in) {
+    auto segment = posix_segment::attach(in.key);
+    if (!segment || segment->bytes().size() < sizeof(world)) return;
+    L::destroy(std::launder(reinterpret_cast<world*>(segment->bytes().data()))->state);
+  }
+
   // What can be had while the victim is stopped.
   static void probe(const scene& in) {
     lock_scene own(in);
@@ -181,9 +190,10 @@ class lock_scene {
     }
     std::size_t at = in.is_newcomer ? 2 : 0;
     for (const auto how : {shmark::mode::exclusive, shmark::mode::shared}) {
-      const auto got = own.handle().acquire(how, in.soon());
+      const auto got = own.handle().acquire(how, L::can.timed ? in.soon() : deadline::none());
       if (got) own.give(how);
-      const bool waits = !got && got.error().code == errc::timed_out;
+      const bool waits =
+          !got && (got.error().code == errc::timed_out || got.error().code == errc::would_block);
       shared.probed[at++] = got ? 1 : (waits ? 2 : 3);
     }
   }

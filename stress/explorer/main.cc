@@ -12,11 +12,11 @@
 #include "lib/base/flags.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/program.h"
-#include "lib/base/progress_line.h"
 #include "lib/crew/run.h"
 #include "lib/result/result.h"
 #include "stress/explorer/catalog.h"
 #include "stress/explorer/explorer.h"
+#include "stress/explorer/progress.h"
 
 namespace {
 
@@ -76,18 +76,6 @@ std::vector<explorer::operation> operations_of(const arguments& asked) {
   return all;
 }
 
-std::expected<explorer::outcome, shmark::error> watch(const explorer::operation& what,
-                                                      const explorer::options& how,
-                                                      const shmark::run& in) {
-  shmark::progress_line line;
-  const auto tell = [&](const explorer::progress& now) {
-    if (now.trials % 16 != 0) return;
-    line.show(
-        fmt::format("{}, {}: {} of {}", what.name, name_of(how.fault), now.trials, now.trials_max));
-  };
-  return explorer::explore(what, how, in, tell);
-}
-
 // Explores all by one fault, and prints what came of it.
 std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
     const std::vector<explorer::operation>& all, const explorer::options& how,
@@ -96,7 +84,7 @@ std::expected<std::vector<explorer::outcome>, shmark::error> explore_all(
   fmt::print("{}", explorer::table_heading(how.fault));
   for (const auto& each : all) {
     if (how.fault == fault_kind::kill_in_recovery && each.recoverers.empty()) continue;
-    SHMARK_ASSIGN_OR_RETURN(auto done, watch(each, how, in));
+    SHMARK_ASSIGN_OR_RETURN(auto done, explorer::explore_with_progress(each, how, in));
     fmt::print("{}", explorer::table_line(done));
     for (const auto& finding : done.findings) fmt::print("found: {}\n", finding);
     for (const auto& missed : done.missed) fmt::print("missed: {}\n", missed);

@@ -19,6 +19,9 @@
 //                 that has checked
 //     finish      if any: removes all; nothing may be left then
 //     prober      when the victim is stopped: what a peer can get meanwhile
+//     discard     if any: removes what has a place in the system besides the objects that are
+//     copied
+//                 (semaphores of System V). Everything is then made anew for each trial
 //
 // Bystander and victim meet by steps: the victim reaches `warm` before the bystander may hold, one
 // of them `ready` when it holds, and the bystander `about_to_wait` before a call that sleeps; it
@@ -50,7 +53,11 @@ struct operation {
   body worker = {};
   body finish = {};
   body prober = {};
+  body discard = {};
   bool has_event = false;
+  // Its objects hold what differs from run to run, such as bytes that nobody has set: a victim is
+  // where it is wanted if it is at that instruction for that many a time.
+  bool is_noisy = false;
   // The victim is the first to use it: no prober may come before, and a newcomer may have to wait
   // for as long as the victim is stopped.
   bool is_first = false;

@@ -1,6 +1,8 @@
 #include "stress/explorer/tracee.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -142,9 +144,12 @@ motion tracee::await_stop(bool may_sleep, deadline until) noexcept {
   }
 }
 
+long tracee::register_at(std::size_t offset) const noexcept {
+  return ptrace(PTRACE_PEEKUSER, pid_, offset, nullptr);
+}
+
 std::uint64_t tracee::address() const noexcept {
-  return static_cast<std::uint64_t>(
-      ptrace(PTRACE_PEEKUSER, pid_, offsetof(user_regs_struct, rip), nullptr));
+  return static_cast<std::uint64_t>(register_at(offsetof(user_regs_struct, rip)));
 }
 
 void tracee::set_address(std::uint64_t to) noexcept {
@@ -170,16 +175,51 @@ tracee::instruction tracee::next() noexcept {
   return known_[at] = kind;
 }
 
+long tracee::system_call() const noexcept { return register_at(offsetof(user_regs_struct, rax)); }
+
 bool tracee::is_about_to_wait() const noexcept {
   constexpr long futex_waitv_number = 449;  // older headers have no name for it
   constexpr long operation_bits = 0x7F;     // without FUTEX_PRIVATE_FLAG and so on
-  const auto peek = [this](std::size_t offset) {
-    return ptrace(PTRACE_PEEKUSER, pid_, offset, nullptr);
-  };
-  const long number = peek(offsetof(user_regs_struct, rax));
-  if (number == futex_waitv_number) return true;
-  const long what = peek(offsetof(user_regs_struct, rsi)) & operation_bits;
-  return number == SYS_futex && (what == 0 || what == 9 || what == 6 || what == 11);
+  const long what = register_at(offsetof(user_regs_struct, rsi));
+  switch (system_call()) {
+    case futex_waitv_number:
+    case SYS_semop:
+    case SYS_semtimedop:
+      return true;
+    case SYS_futex: {
+      const long operation = what & operation_bits;
+      return operation == 0 || operation == 9 || operation == 6 || operation == 11;
+    }
+    case SYS_flock:
+      return (what & LOCK_NB) == 0 && (what & LOCK_UN) == 0;
+    case SYS_fcntl:
+      return what == F_SETLKW || what == F_OFD_SETLKW;
+    default:
+      return false;
+  }
+}
+
+bool tracee::is_about_to_change_the_kernel() const noexcept {
+  switch (system_call()) {
+    case SYS_open:
+    case SYS_openat:
+    case SYS_creat:
+    case SYS_memfd_create:
+    case SYS_close:
+    case SYS_close_range:
+    case SYS_dup:
+    case SYS_dup2:
+    case SYS_dup3:
+    case SYS_fcntl:
+    case SYS_flock:
+    case SYS_semget:
+    case SYS_semctl:
+    case SYS_semop:
+    case SYS_semtimedop:
+      return true;
+    default:
+      return false;
+  }
 }
 
 tracee::robust_list tracee::robust() const noexcept {
@@ -266,6 +306,17 @@ motion tracee::go(const place_in_run& to, const std::optional<place_in_run>& eve
       return motion::finished;
     }
     set_address(trap);
+  }
+}
+
+motion tracee::go_past(long number, deadline until) noexcept {
+  for (bool is_inside = false;;) {
+    if (ptrace(PTRACE_SYSCALL, pid_, nullptr, nullptr) != 0) return motion::ended;
+    if (const motion came = await_stop(true, until); came != motion::stands) return came;
+    is_inside = !is_inside;
+    if (!is_inside && register_at(offsetof(user_regs_struct, orig_rax)) == number) {
+      return motion::stands;
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -76,8 +77,14 @@ class tracee : public process {
   [[nodiscard]] std::uint64_t address() const noexcept;
   enum class instruction : std::uint8_t { ordinary, system_call, end_mark };
   [[nodiscard]] instruction next() noexcept;
-  // The system call that it is about to make waits for a futex.
+  // The number of the system call that it is about to make, if that comes next.
+  [[nodiscard]] long system_call() const noexcept;
+  // That may wait for somebody: for a futex, for semaphores of
+  // System V, or for a lock on a file.
   [[nodiscard]] bool is_about_to_wait() const noexcept;
+  // That may change what the kernel keeps for it, and undoes when it dies: descriptors, locks on
+  // files, semaphores of System V.
+  [[nodiscard]] bool is_about_to_change_the_kernel() const noexcept;
   // What the kernel looks at when the process dies holding robust mutexes: the first of its list,
   // and the one that is just being locked or unlocked.
   struct robust_list {
@@ -96,6 +103,8 @@ class tracee : public process {
   // if there is one and it comes first, to call `at_event`.
   [[nodiscard]] motion go(const place_in_run& to, const std::optional<place_in_run>& event,
                           const std::function<void()>& at_event, deadline until) noexcept;
+  // On, at full speed, until it has made this system call.
+  [[nodiscard]] motion go_past(long number, deadline until) noexcept;
   // Lets it go, to come to its end by itself.
   void let_go() noexcept;
   // Lets it go, stopped by SIGSTOP as by anybody's.
@@ -104,6 +113,8 @@ class tracee : public process {
 
  private:
   explicit tracee(process of) noexcept : process(std::move(of)) {}
+  // By its place in user_regs_struct.
+  [[nodiscard]] long register_at(std::size_t offset) const noexcept;
   [[nodiscard]] motion await_stop(bool may_sleep, deadline until) noexcept;
   void set_address(std::uint64_t to) noexcept;
   [[nodiscard]] long word_at(std::uint64_t address) const noexcept;

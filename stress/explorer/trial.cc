@@ -202,7 +202,8 @@ class trial {
   [[nodiscard]] std::uint64_t shape_of(phase its, const tracee::robust_list& list,
                                        const crash_state& bytes) const {
     constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
-    const std::uint64_t alike = what_.bystander ? 0 : bytes.shape(scene_.key.text().view());
+    const std::uint64_t alike =
+        what_.bystander || what_.is_noisy ? 0 : bytes.shape(scene_.key.text().view());
     return ((alike ^ static_cast<std::uint64_t>(its)) * odd ^ list.first) * odd ^ list.pending;
   }
 
@@ -365,6 +366,8 @@ bool trial::record(tracee& who, const std::atomic<phase>& its_phase, bool has_ev
   crash_state bytes(prefix_);
   std::unordered_map<std::uint64_t, std::uint32_t> arrivals;
   tracee::robust_list robust{};
+  std::uint64_t kernel_changes = 0;
+  bool has_kernel_changed = false;
   std::size_t count = 0;
   point now;
   const auto until = deadline::after(recording_max * how_.patience);
@@ -387,13 +390,14 @@ bool trial::record(tracee& who, const std::atomic<phase>& its_phase, bool has_ev
     }
     const auto list = who.robust();
     const phase its = its_phase.load(std::memory_order_relaxed);
-    if (bytes.has_changed() || list != robust || its != now.its || count == 0) {
+    if (bytes.has_changed() || list != robust || its != now.its || has_kernel_changed ||
+        count == 0) {
       robust = list;
       now.its = its;
       constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
-      now.state = (((bytes.hash() ^ list.first) * odd ^ list.pending) * odd) ^
-                  static_cast<std::uint64_t>(its) ^
-                  (static_cast<std::uint64_t>(list.offset) << 32U);
+      now.state =
+          ((((bytes.hash() ^ list.first) * odd ^ list.pending) * odd ^ kernel_changes) * odd) ^
+          static_cast<std::uint64_t>(its) ^ (static_cast<std::uint64_t>(list.offset) << 32U);
       now.shape = shape_of(its, list, bytes);
     }
     if (count == points.size()) {
@@ -401,6 +405,9 @@ bool trial::record(tracee& who, const std::atomic<phase>& its_phase, bool has_ev
       return false;
     }
     points[count++] = now;
+    has_kernel_changed =
+        kind == tracee::instruction::system_call && who.is_about_to_change_the_kernel();
+    if (has_kernel_changed) ++kernel_changes;
     const motion came = who.step(scene_.soon());
     if (kind == tracee::instruction::system_call) bytes.look_for_objects();
     if (came == motion::stands && !until.passed() && interrupted() == 0) continue;

@@ -32,7 +32,7 @@ struct point {
   std::uint64_t shape = 0;  // what another run has there as well; see crash_state.h
   std::uint32_t index = 0;
   phase its{};
-  bool waits = false;  // the next is a system call that waits for a futex
+  bool waits = false;  // the next is a system call that may wait
 };
 
 // Where to bring a process, and whether into the system call that comes next.

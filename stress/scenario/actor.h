@@ -81,6 +81,22 @@ class actor {
   int index_;
 };
 
+// Opens a variable anew, as an unrelated program would, and works with it. Returns an exit status:
+// that of `work`, which is called with the handle.
+template <class Value, class Backend, class Work>
+[[nodiscard]] int work_on_variable(const std::string& domain_name, const std::string& name,
+                                   worker_log& log, const Work& work) {
+  const auto give_up = [&log](const error& why) {
+    log.give_up(why);
+    return 1;
+  };
+  auto opened = domain<Backend>::open_existing(domain_name);
+  if (!opened) return give_up(opened.error());
+  auto shared = opened->template variable<Value>(name);
+  if (!shared) return give_up(shared.error());
+  return work(*std::move(shared));
+}
+
 // Adds what is still there after the domain was removed, with what its removal said.
 void find_leaks(const std::expected<void, error>& cleaned, const run& in,
                 const system_objects& before, const std::set<pid_t>& makers, outcome& result);

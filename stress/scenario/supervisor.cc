@@ -6,22 +6,23 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lib/base/deadline.h"
+#include "lib/base/random.h"
 #include "lib/crew/crew.h"
 #include "stress/checker/progress.h"
 #include "stress/fault/killer.h"
+#include "stress/fault/nudges.h"
 
 namespace shmark::stress {
 namespace {
 
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t tick_ns = ns_per_s / 5;  // how often to look around when nothing happens
-constexpr std::int64_t never_ns = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t never_ns = schedule::never_ns;
 constexpr std::size_t findings_max = 20;
 
 const char* name_of(phase doing) noexcept {
@@ -53,7 +54,9 @@ class supervisor {
         logs_(logs),
         body_(body),
         tell_(tell),
-        killer_(chosen.seed, mean_gap(chosen)),
+        kills_(chosen.seed, of_ms(chosen.kill_gap_ms)),
+        stops_(random_source(chosen.seed).next(), of_ms(chosen.stop_gap_ms)),
+        signals_(~random_source(chosen.seed).next(), of_ms(chosen.signal_gap_ms)),
         lives_(static_cast<std::size_t>(chosen.workers)),
         killed_(static_cast<std::size_t>(chosen.workers)),
         begin_ns_(monotonic_ns()),
@@ -78,14 +81,17 @@ class supervisor {
       counts().overlapped += log.overlapped.load();
       counts().lost += log.lost.load();
       counts().torn += log.torn.load();
+      counts().intruded += log.intruded.load();
+      counts().signals += log.signals.load();
+      counts().signals_in_operation += log.signals_in_operation.load();
       if (!log.found().empty()) note(std::string(log.found()));
     }
     return std::move(result_);
   }
 
  private:
-  static std::chrono::nanoseconds mean_gap(const options& chosen) {
-    return std::chrono::nanoseconds(static_cast<std::int64_t>(chosen.kill_gap_ms * 1e6));
+  static std::chrono::nanoseconds of_ms(double gap_ms) {
+    return std::chrono::nanoseconds(static_cast<std::int64_t>(gap_ms * 1e6));
   }
   [[nodiscard]] stress::outcome& outcome() noexcept { return result_.seen; }
   [[nodiscard]] stress::counts& counts() noexcept { return result_.seen.seen; }
@@ -98,10 +104,14 @@ class supervisor {
   std::expected<void, error> start(int worker) {
     const std::uint64_t life = lives_[static_cast<std::size_t>(worker)]++;
     logs_.of(worker).doing.store(phase::idle);
-    logs_.of(worker).doomed.store(0);  // not before: the predecessor's mark must not count
+    logs_.of(worker).life.store(life);
+    logs_.of(worker).doomed.store(0);  // not before: the predecessor's marks must not count
     killed_[static_cast<std::size_t>(worker)] = false;
-    SHMARK_RETURN_IF_ERROR(
-        crew_->start(worker, [this, worker, life] { return body_(worker, life); }));
+    SHMARK_RETURN_IF_ERROR(crew_->start(worker, [this, worker, life] {
+      signal_handler::heard_by([](void* log) { static_cast<worker_log*>(log)->note_signal(); },
+                               &logs_.of(worker));
+      return body_(worker, life);
+    }));
     result_.processes.insert(crew_->process(worker));
     return {};
   }
@@ -109,17 +119,21 @@ class supervisor {
   // The run proper: kills until it is over.
   std::expected<void, error> disturb() {
     const std::int64_t end_ns = begin_ns_ + static_cast<std::int64_t>(chosen_.seconds * ns_per_s);
-    std::int64_t kill_ns = next_kill();
+    kills_.draw(begin_ns_);
+    stops_.draw(begin_ns_);
+    signals_.draw(begin_ns_);
     std::int64_t tell_ns = begin_ns_;
     for (;;) {
       std::int64_t now_ns = monotonic_ns();
       if (now_ns >= end_ns || over()) return {};
       collect_recovery();
       watch(now_ns);  // may find all stuck, which the next round sees
-      if (now_ns >= kill_ns && !has_mercy()) {
+      if (now_ns >= kills_.due_ns() && !has_mercy()) {
         kill_one();
-        kill_ns = next_kill();
+        kills_.draw(monotonic_ns());  // it may have waited for a holder
       }
+      attend_stop(now_ns);
+      if (now_ns >= signals_.due_ns()) interrupt_one(now_ns);
       if (now_ns >= tell_ns && tell_) {
         tell_({.seconds_left = static_cast<double>(end_ns - now_ns) / ns_per_s,
                .kills = counts().kills});
@@ -127,24 +141,25 @@ class supervisor {
       }
       now_ns = monotonic_ns();
       const std::int64_t wake_ns =
-          std::min({has_mercy() ? never_ns : kill_ns, end_ns, now_ns + tick_ns});
+          std::max(std::min({has_mercy() ? never_ns : kills_.due_ns(), end_ns, now_ns + tick_ns,
+                             stop_due_ns(now_ns), signals_.due_ns()}),
+                   now_ns);
       const auto until = deadline::after(std::chrono::nanoseconds(wake_ns - now_ns));
       SHMARK_RETURN_IF_ERROR(heed(crew_->wait(until, {})));
     }
   }
 
-  [[nodiscard]] std::int64_t next_kill() {
-    return chosen_.kill_gap_ms > 0 ? monotonic_ns() + killer_.gap().count() : never_ns;
-  }
   [[nodiscard]] bool over() noexcept {
     return outcome().interrupted || counts().died != 0 || counts().stuck != 0 || logs_.stopped() ||
-           (chosen_.enough_kills != 0 && counts().kills_in_operation >= chosen_.enough_kills);
+           (chosen_.enough_kills != 0 && counts().kills_in_operation >= chosen_.enough_kills) ||
+           (chosen_.enough_faults != 0 &&
+            counts().faults() + logs_.signals_in_operation() >= chosen_.enough_faults);
   }
 
   // Sends the signal. The victim may have to wait for a processor to die on, so its end is seen
   // later, by heed(), and meanwhile others are killed.
   void kill_one() noexcept {
-    const int victim = choose();
+    const int victim = choose(kills_.random());
     std::vector<bool>::reference killed = killed_[static_cast<std::size_t>(victim)];
     if (!killed && crew_->running(victim)) {
       logs_.of(victim).doomed.store(1);
@@ -154,10 +169,52 @@ class supervisor {
     killed = true;
   }
 
+  // One stop at a time: begins it when it is due, notes what it hit, and ends it.
+  void attend_stop(std::int64_t now_ns) noexcept {
+    if (!stop_) {
+      if (now_ns >= stops_.due_ns() && !has_mercy()) begin_stop(now_ns);
+    } else if (stop_->has_begun(now_ns)) {
+      count_stop(stop_->worker());
+    } else if (stop_->is_over(completed(), now_ns)) {
+      end_stop();
+    }
+  }
+  void begin_stop(std::int64_t now_ns) noexcept {
+    stops_.draw(now_ns);
+    const int victim = choose(stops_.random());
+    if (killed_[static_cast<std::size_t>(victim)] || !crew_->running(victim)) return;
+    stop_.emplace(victim, crew_->process(victim));
+  }
+  void count_stop(int worker) noexcept {
+    ++counts().stops;
+    const phase doing = logs_.of(worker).doing.load();
+    if (doing != phase::idle) ++counts().stops_in_operation;
+    if (doing == phase::holding) ++counts().stops_holding;
+    if (doing == phase::idle && chosen_.workers > 1) stop_->wait_for(completed() + 1);
+  }
+  void end_stop() noexcept {
+    if (stop_) stop_->end();
+    stop_.reset();
+  }
+  [[nodiscard]] std::int64_t stop_due_ns(std::int64_t now_ns) const noexcept {
+    constexpr std::int64_t look_ns = 1'000'000;
+    if (stop_) return now_ns + look_ns;
+    return has_mercy() ? never_ns : stops_.due_ns();
+  }
+  [[nodiscard]] std::uint64_t completed() const noexcept { return logs_.changes() + logs_.reads(); }
+
+  void interrupt_one(std::int64_t now_ns) noexcept {
+    signals_.draw(now_ns);
+    const int victim = choose(signals_.random());
+    if (!killed_[static_cast<std::size_t>(victim)] && crew_->running(victim)) {
+      crew_->signal(victim, SIGUSR1);
+    }
+  }
+
   // Somebody at random; or whoever is seen holding the lock, for which a moment is waited.
-  [[nodiscard]] int choose() noexcept {
-    const int somebody = killer_.victim(chosen_.workers);
-    if (!killer_.aims(chosen_.aimed_percent)) return somebody;
+  [[nodiscard]] int choose(killer& by) const noexcept {
+    const int somebody = by.victim(chosen_.workers);
+    if (!by.aims(chosen_.aimed_percent)) return somebody;
     constexpr auto moment = std::chrono::milliseconds(1);
     for (const auto until = deadline::after(moment); !until.passed();) {
       for (int i = 0; i < chosen_.workers; ++i) {
@@ -198,6 +255,7 @@ class supervisor {
     if (event.interrupted) outcome().interrupted = true;
     if (!event.ended) return {};
     const auto& death = *event.ended;
+    if (stop_ && stop_->worker() == death.index) stop_.reset();
     const bool killed = killed_[static_cast<std::size_t>(death.index)];
     if (killed && WIFSIGNALED(death.status) && WTERMSIG(death.status) == SIGKILL) {
       count_kill(death.index);
@@ -238,29 +296,46 @@ class supervisor {
     } else if (!has_mercy()) {
       mercy_end_ns_ = now_ns + chosen_.patience.count();
     } else if (now_ns >= mercy_end_ns_) {
-      for (int i = 0; i < chosen_.workers; ++i) report_stuck(i, "completes nothing");
+      report_stuck("completes nothing");
     }
   }
   [[nodiscard]] bool has_mercy() const noexcept { return mercy_end_ns_ != never_ns; }
-  void report_stuck(int worker, const char* how) {
-    ++counts().stuck;
-    const pid_t process = crew_->process(worker);
-    note(fmt::format("worker {} (process {}) {}: it is {}, {}", worker, process, how,
-                     name_of(logs_.of(worker).doing.load()), whereabouts(process)));
+  // All that run are stuck.
+  void report_stuck(const char* how) {
+    std::vector<int> workers;
+    std::vector<pid_t> processes;
+    for (int i = 0; i < chosen_.workers; ++i) {
+      if (!crew_->running(i)) continue;
+      workers.push_back(i);
+      processes.push_back(crew_->process(i));
+    }
+    counts().stuck += workers.size();
+    // Before a tool stops and continues them: where they are.
+    std::vector<std::string> sentences;
+    for (std::size_t i = 0; i < std::min(workers.size(), findings_max); ++i) {
+      sentences.push_back(fmt::format("worker {} (process {}) {}: it is {}, {}", workers[i],
+                                      processes[i], how, name_of(logs_.of(workers[i]).doing.load()),
+                                      whereabouts(processes[i])));
+    }
+    processes.resize(sentences.size());
+    const auto stacks = call_stacks(processes);
+    for (std::size_t i = 0; i < sentences.size(); ++i) {
+      const auto& stack = stacks.at(processes[i]);
+      note(sentences[i] + (stack.empty() ? "" : "; called: " + stack));
+    }
   }
 
   // All end by themselves, or are stuck. After an interrupt nobody waits for them; in any case the
   // crew's end ends those that are left.
   std::expected<void, error> finish() {
     logs_.stop();
+    end_stop();
     const auto until = deadline::after(chosen_.patience);
     while (any_running() && counts().stuck == 0 && !outcome().interrupted && !until.passed()) {
       SHMARK_RETURN_IF_ERROR(heed(crew_->wait(until, {})));
     }
     if (counts().stuck != 0 || outcome().interrupted) return {};
-    for (int i = 0; i < chosen_.workers; ++i) {
-      if (crew_->running(i)) report_stuck(i, "does not end");
-    }
+    if (any_running()) report_stuck("does not end");
     return {};
   }
   [[nodiscard]] bool any_running() const noexcept {
@@ -274,7 +349,10 @@ class supervisor {
   const worker_logs& logs_;
   const worker_body& body_;
   const progress_callback& tell_;
-  killer killer_;
+  schedule kills_;
+  schedule stops_;
+  schedule signals_;
+  std::optional<stop> stop_;          // the present one
   std::vector<std::uint64_t> lives_;  // by worker: how many have begun
   std::vector<bool> killed_;          // by worker: whether the signal has been sent
   supervision result_;
@@ -294,6 +372,7 @@ std::expected<supervision, error> supervise(const options& chosen, const worker_
                                             const worker_body& body,
                                             const progress_callback& tell) {
   const double cpu_before_s = seconds_of_children();
+  const signal_handler handler;
   supervisor boss(chosen, logs, body, tell);
   SHMARK_RETURN_IF_ERROR(boss.run());
   auto result = boss.conclude();

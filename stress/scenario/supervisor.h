@@ -1,7 +1,9 @@
 // The supervisor of a scenario: starts the workers, kills one after the other at random moments and
 // starts their successors, and sees to it that they get on.
 //
-// It ends when the time is up, when there were enough kills, when the user interrupts, or when
+// Besides killing, it stops workers for a while and sends them signals (stress/fault/nudges.h).
+//
+// It ends when the time is up, when there were enough faults, when the user interrupts, or when
 // somebody has found something: then all are asked to finish, and those that do not are stuck.
 #pragma once
 

@@ -55,21 +55,12 @@ class teller final : actor {
   }
 
  private:
-  [[nodiscard]] numbers_of_changes numbers() const noexcept {
-    return {.acknowledged = log_->acknowledged.load(), .intended = log_->intended.load()};
-  }
-  // From here on, exactly these are done.
-  void settle_at(std::uint64_t done) noexcept {
-    log_->acknowledged.store(done, std::memory_order_release);
-    log_->intended.store(done, std::memory_order_release);
-  }
-
   // Finds out whether the predecessor's last transfer is there.
   bool settle() {
     log_->doing.store(phase::in_operation, std::memory_order_release);
     const auto seen = bank_.read();
     if (!seen) return tolerate(seen.error());
-    if (is_whole(**seen)) settle_at((*seen)->done[index_]);
+    if (is_whole(**seen)) log_->settle_at((*seen)->done[index_]);
     log_->doing.store(phase::idle, std::memory_order_release);
     return true;
   }
@@ -111,12 +102,13 @@ class teller final : actor {
       report(log_->torn, 1, "read a torn value: " + *torn);
       return false;
     }
+    const numbers_of_changes own = log_->numbers();
     const auto done = seen.done[index_];
-    if (const auto missing = unaccounted(numbers(), done); missing != 0) {
+    if (const auto missing = unaccounted(own, done); missing != 0) {
       report(log_->lost, missing,
              fmt::format("has {} transfers acknowledged and {} begun, but the bank says {}",
-                         numbers().acknowledged, numbers().intended, done));
-      settle_at(done);
+                         own.acknowledged, own.intended, done));
+      log_->settle_at(done);
     }
     return true;
   }
@@ -125,21 +117,6 @@ class teller final : actor {
   bank_rules rules_;
   shmark::variable<bank, Backend> bank_;
 };
-
-// Opens everything anew, as an unrelated program would.
-template <class Backend>
-int work_as_teller(const std::string& domain_name, int index, const bank_rules& rules,
-                   const worker_logs& logs, std::uint64_t seed) {
-  const auto give_up = [&](const error& why) {
-    logs.of(index).give_up(why);
-    return 1;
-  };
-  auto opened = domain<Backend>::open_existing(domain_name);
-  if (!opened) return give_up(opened.error());
-  auto shared = opened->template variable<bank>(bank_name);
-  if (!shared) return give_up(shared.error());
-  return teller<Backend>(index, rules, logs, *std::move(shared), seed).work();
-}
 
 // The last look at the bank, when no worker lives any more.
 template <class Backend>
@@ -165,8 +142,7 @@ void audit(shmark::variable<bank, Backend>& shared, const bank_rules& rules,
     return;
   }
   for (int i = 0; i < rules.workers; ++i) {
-    const auto& log = logs.of(i);
-    const numbers_of_changes numbers{log.acknowledged.load(), log.intended.load()};
+    const numbers_of_changes numbers = logs.of(i).numbers();
     const auto done = (*last)->done[static_cast<std::size_t>(i)];
     if (const auto missing = unaccounted(numbers, done); missing != 0) {
       found(
@@ -190,8 +166,12 @@ std::expected<supervision, error> operate(domain<Backend>& in, const std::string
   const bank_rules rules{.workers = chosen.workers, .first_serial = shared.serial()};
   SHMARK_ASSIGN_OR_RETURN(const auto logs, worker_logs::create(chosen.workers));
   const worker_body body = [&](int worker, std::uint64_t life) {
-    return work_as_teller<Backend>(domain_name, worker, rules, logs,
-                                   seed_of_life(chosen.seed, worker, life));
+    return work_on_variable<bank, Backend>(
+        domain_name, bank_name, logs.of(worker), [&](shmark::variable<bank, Backend> own) {
+          return teller<Backend>(worker, rules, logs, std::move(own),
+                                 seed_of_life(chosen.seed, worker, life))
+              .work();
+        });
   };
   SHMARK_ASSIGN_OR_RETURN(auto result, supervise(chosen, logs, body, tell));
   audit(shared, rules, logs, chosen, result.seen);

@@ -16,6 +16,7 @@
 
 #include "lib/base/error.h"
 #include "lib/segment/anonymous.h"
+#include "stress/checker/history.h"
 
 namespace shmark::stress {
 
@@ -31,6 +32,7 @@ struct alignas(64) worker_log {
   // Set by the supervisor before it sends the signal that kills, since what the dead was doing
   // stays there to be read; cleared for the successor, once `doing` is.
   std::atomic<std::uint32_t> doomed;
+  std::atomic<std::uint64_t> life;          // how many have been in this place before
   std::atomic<std::uint64_t> intended;      // see checker/history.h
   std::atomic<std::uint64_t> acknowledged;  //
   std::atomic<std::uint64_t> changes;
@@ -38,6 +40,9 @@ struct alignas(64) worker_log {
   std::atomic<std::uint64_t> overlapped;  // changes and reads, by enter_operation()
   std::atomic<std::uint64_t> lost;
   std::atomic<std::uint64_t> torn;
+  std::atomic<std::uint64_t> intruded;
+  std::atomic<std::uint64_t> signals;               // handled,
+  std::atomic<std::uint64_t> signals_in_operation;  // and of these, inside an operation
   std::atomic<std::uint32_t> has_finding;
   std::array<char, 300> finding;  // the first one, as a sentence
   std::atomic<std::uint32_t> has_failure;
@@ -47,9 +52,23 @@ struct alignas(64) worker_log {
     // Only the worker itself writes, so no read-modify-write instruction is needed.
     counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_release);
   }
+  [[nodiscard]] numbers_of_changes numbers() const noexcept {
+    return {.acknowledged = acknowledged.load(), .intended = intended.load()};
+  }
+  // From here on, exactly these changes are done.
+  void settle_at(std::uint64_t done) noexcept {
+    acknowledged.store(done, std::memory_order_release);
+    intended.store(done, std::memory_order_release);
+  }
   // Notes what went wrong, unless something was noted before.
   void find(std::string_view sentence) noexcept;
   [[nodiscard]] std::string_view found() const noexcept;
+
+  // For the handler of a signal, in the worker.
+  void note_signal() noexcept {
+    add(signals);
+    if (doing.load(std::memory_order_relaxed) != phase::idle) add(signals_in_operation);
+  }
 
   // Notes why this worker gives up.
   void give_up(const error& why) noexcept {
@@ -91,6 +110,9 @@ class worker_logs {
   }
 
   // Of all workers together.
+  [[nodiscard]] std::uint64_t signals_in_operation() const noexcept {
+    return sum(&worker_log::signals_in_operation);
+  }
   [[nodiscard]] std::uint64_t changes() const noexcept { return sum(&worker_log::changes); }
   [[nodiscard]] std::uint64_t reads() const noexcept { return sum(&worker_log::reads); }
 

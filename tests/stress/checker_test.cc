@@ -1,16 +1,20 @@
 // The checkers by themselves, and who is killed when.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "lib/base/process.h"
@@ -107,6 +111,13 @@ TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndOverlappedAndNothingWasFound) 
   seen.overlapped = 0;
   EXPECT_EQ(verdict_of(seen, false), vacuous);
   seen = good;
+  seen.kills_in_operation = 0;
+  seen.stops_in_operation = 1;
+  EXPECT_EQ(verdict_of(seen, false), passed);
+  seen.stops_in_operation = 0;
+  seen.signals_in_operation = 1;
+  EXPECT_EQ(verdict_of(seen, false), passed);
+  seen = good;
   seen.overlapped = 0;
   EXPECT_EQ(verdict_of(seen, false), vacuous);
   EXPECT_EQ(verdict_of(seen, true), undecided);
@@ -116,8 +127,8 @@ TEST(Verdict, IsPassedOnlyWhenOperationsWereHitAndOverlappedAndNothingWasFound) 
 }
 
 TEST(Verdict, IsFailedWhateverElseHappenedOnceSomethingWasFound) {
-  for (const auto finding :
-       {&counts::lost, &counts::torn, &counts::stuck, &counts::died, &counts::leaked}) {
+  for (const auto finding : {&counts::lost, &counts::torn, &counts::intruded, &counts::stuck,
+                             &counts::died, &counts::leaked}) {
     counts seen;
     seen.*finding = 1;
     EXPECT_EQ(verdict_of(seen, false), failed);
@@ -205,6 +216,29 @@ TEST(Whereabouts, AreKnownOfAProcessThatSleeps) {
   sleeper.await_asleep();
   EXPECT_NE(whereabouts(sleeper.pid()), "running");
   EXPECT_FALSE(whereabouts(sleeper.pid()).empty());
+}
+
+TEST(CallStacks, AreKnownOfProcessesThatSleep) {
+  auto one = support::child::start([] { pause(); });
+  auto other = support::child::start([] { pause(); });
+  one.await_asleep();
+  other.await_asleep();
+  const auto stacks = call_stacks(std::vector{one.pid(), other.pid()});
+  ASSERT_EQ(stacks.size(), 2U);
+  EXPECT_NE(stacks.at(one.pid()), "");
+  EXPECT_NE(stacks.at(other.pid()), "");
+  const auto returns_to = detail::return_from_kernel(one.pid());
+  EXPECT_NE(returns_to.find(fmt::format(", system call {}", SYS_pause)), std::string::npos)
+      << returns_to;
+  EXPECT_NE(returns_to.find("+0x"), std::string::npos) << returns_to;
+}
+
+TEST(CallStacks, AreThoseThatAToolPrints) {
+  const auto stacks = detail::stacks_told_by(
+      "echo process 5; echo warning; echo '#0  0x5 in f<a, b> (x=1) at b.cc:2'; echo '#1 g () at'; "
+      "echo process 6; echo '#0 0x00005 h'");
+  EXPECT_EQ(stacks, (std::map<pid_t, std::string>{{5, "f<a, b> < g"}, {6, "h"}}));
+  EXPECT_TRUE(detail::stacks_told_by("/no/such/tool").empty());
 }
 
 TEST(Leaks, AreObjectsOfOurProcessesThatWereNotThereBefore) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ TEST(StressProgram, NamesItsScenariosAndFlags) {
   const folder at;
   const auto listed = run_stress(at, {"--list"});
   EXPECT_EQ(listed.how, exited(0));
-  EXPECT_TRUE(contains(listed.out, "transfer"));
+  EXPECT_TRUE(contains(listed.out, "transfer") && contains(listed.out, "register_store "));
   const auto help = run_stress(at, {"--help"});
   EXPECT_EQ(help.how, exited(0));
   EXPECT_TRUE(contains(help.out, "--scenario") && contains(help.out, "--seed")) << help.out;
@@ -51,6 +52,9 @@ TEST(StressProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--seed=-1"}, "--seed: '-1' is not a whole number from 0 to ");
   expect_complaint({"--seed=18446744073709551616"}, "--seed: '18446744073709551616' is not");
   expect_complaint({"--kill_gap_ms=-1"}, "--kill_gap_ms");
+  expect_complaint({"--stop_gap_ms=-1"}, "--stop_gap_ms");
+  expect_complaint({"--signal_gap_ms=nan"}, "--signal_gap_ms");
+  expect_complaint({"--lock=nope"}, "nope");
   expect_complaint({"--out=", "--list"}, "--out: '--list' is a flag");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
 }
@@ -93,6 +97,26 @@ TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
   EXPECT_TRUE(entry.counter("kills_holding") && entry.counter("recoveries"));
 }
 
+TEST(StressProgram, JudgesAHistoryThatWasSaved) {
+  const folder at;
+  const auto judge = [&at](const std::string& last) {
+    std::ofstream(at.file("x.history"))
+        << R"({"history":1,"first_value":0,"first_serial":1})" << '\n'
+        << R"([0,"write",100,200,7,2])" << '\n'
+        << last << '\n';
+    return run_stress(at, {"--check_history=" + at.file("x.history").string()});
+  };
+  const auto good = judge(R"([1,"read",150,250,7,2])");
+  EXPECT_EQ(good.how, exited(0)) << good.out << good.err;
+  EXPECT_EQ(good.out, "2 operations, 2 overlapped: linearizable\n");
+  const auto bad = judge(R"([1,"read",201,250,0,1])");
+  EXPECT_EQ(bad.how, exited(1));
+  EXPECT_TRUE(contains(bad.out, "2 operations, 0 overlapped: not linearizable\nfound: worker 0"))
+      << bad.out;
+  EXPECT_EQ(judge("[1]").how, exited(2));
+  expect_complaint({"--check_history=/no/such/file"}, "/no/such/file");
+}
+
 void expect_vacuous(const std::vector<std::string>& arguments, const std::string& why) {
   const folder at;
   const auto done = run_stress(at, arguments);
@@ -103,13 +127,13 @@ void expect_vacuous(const std::vector<std::string>& arguments, const std::string
 
 TEST(StressProgram, EndsWith1WhenNoKillCouldLand) {
   expect_vacuous({"--workers=2", "--seconds=0.2", "--kill_gap_ms=0"},
-                 "no kill landed inside an operation");
+                 "no fault landed inside an operation");
 }
 
 TEST(StressProgram, EndsWith1WhenNoTwoOperationsOverlapped) {
   expect_vacuous({"--workers=1", "--seconds=1"}, "no two operations overlapped");
   expect_vacuous({"--workers=1", "--seconds=0.2", "--kill_gap_ms=0"},
-                 "no kill landed inside an operation, and no two operations overlapped");
+                 "no fault landed inside an operation, and no two operations overlapped");
 }
 
 TEST(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
@@ -129,7 +153,7 @@ TEST(StressProgram, CleansUpAndWritesItsResultWhenInterrupted) {
 TEST(StressProgram, ThatWasKilledIsCleanedUpAfterByTheNext) {
   const auto seen = support::run_and_kill(path, {"--seconds=1000"}, support::has_workers);
   const folder at;
-  const auto next = run_stress(at, {"--seconds=0.5", "--workers=2"});
+  const auto next = run_stress(at, {"--seconds=0.5", "--workers=6"});
   EXPECT_EQ(next.how, exited(0)) << next.out << next.err;
   EXPECT_TRUE(seen.gone()) << "objects of " << seen.domain;
 }

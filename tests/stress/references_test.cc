@@ -9,6 +9,7 @@
 
 #include "lib/segment/posix.h"
 #include "lib/shm/backend.h"
+#include "tests/stress/fixture.h"
 
 namespace shmark {
 namespace {
@@ -19,26 +20,7 @@ using stress::outcome;
 
 template <class Backend>
 outcome run_on(const options& chosen) {
-  auto in = run::begin();
-  if (!in) {
-    ADD_FAILURE() << in.error().message();
-    return {};
-  }
-  const auto done = stress::run_references<Backend>(chosen, {}, *in);
-  if (!done) {
-    ADD_FAILURE() << done.error().message();
-    return {};
-  }
-  return *done;
-}
-
-// The runs end by themselves before.
-constexpr double long_s = 600;
-
-std::string told(const outcome& done) {
-  std::string text(result::name_of(done.verdict()));
-  for (const auto& finding : done.findings) text += "\n" + finding;
-  return text;
+  return outcome_of([&](const run& in) { return stress::run_references<Backend>(chosen, {}, in); });
 }
 
 template <class Backend>

@@ -10,6 +10,7 @@
 #include "lib/lock/sysv_semaphore.h"
 #include "lib/segment/sysv.h"
 #include "stress/stress.h"
+#include "tests/stress/fixture.h"
 #include "tests/stress/mutants.h"
 
 namespace shmark {
@@ -25,28 +26,10 @@ struct sysv_backend {
   using codec = boost_binary;
 };
 
-// Long enough for whatever is to be seen: the runs end by themselves before.
-constexpr double long_s = 600;
-
 template <class Backend>
 outcome run_on(const options& chosen, const store_options& storage = stress::transfer_storage) {
-  auto in = run::begin();
-  if (!in) {
-    ADD_FAILURE() << in.error().message();
-    return {};
-  }
-  const auto done = stress::run_transfer<Backend>(chosen, {}, *in, storage);
-  if (!done) {
-    ADD_FAILURE() << done.error().message();
-    return {};
-  }
-  return *done;
-}
-
-std::string told(const outcome& done) {
-  std::string text(result::name_of(done.verdict()));
-  for (const auto& finding : done.findings) text += "\n" + finding;
-  return text;
+  return outcome_of(
+      [&](const run& in) { return stress::run_transfer<Backend>(chosen, {}, in, storage); });
 }
 
 template <class Backend>
@@ -70,7 +53,7 @@ TYPED_TEST(Transfer, PassesWhileWorkersAreKilled) {
 
 TYPED_TEST(Transfer, PassesWithAValueThatFitsTheStoresBuffers) {
   const auto done = run_on<TypeParam>(
-      {.workers = 2, .seconds = long_s, .seed = 2, .kill_gap_ms = 1, .enough_kills = 50},
+      {.workers = 6, .seconds = long_s, .seed = 2, .kill_gap_ms = 1, .enough_kills = 50},
       {.capacity = 8192});
   EXPECT_EQ(done.verdict(), verdict_kind::passed) << told(done);
 }
