@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <expected>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -13,6 +15,7 @@
 #include "lib/base/interrupt.h"
 #include "lib/shm/domain.h"
 #include "tools/shmctl/commands.h"
+#include "tools/shmctl/report.h"
 #include "tools/shmctl/text.h"
 
 namespace shmark::inspector {
@@ -92,24 +95,30 @@ void print_all(const domain_look& in) {
   fmt::print("{}: {} would go, and the registry\n", title_of(in), counted(all.size(), "variable"));
   using enum table::side;
   table rows({{"NAME"}, {"ALLOCATED", right}, {"OPEN"}, {"SEGMENTS"}});
+  std::map<std::string, std::uint64_t> rosters;
+  const auto add = [&](std::string name, const store_look& store, std::string open) {
+    std::string names;
+    for (const auto& each : parts_of(in, store)) {
+      if (each.is_roster && each.is_there) rosters[each.facts.name] = each.facts.size;
+      if (!each.is_roster && each.is_there) names += each.facts.name + " ";
+    }
+    for (const auto& lock : store.locks()) {
+      if (!lock.semaphores) continue;
+      names += fmt::format("semaphores 0x{:08x} ", static_cast<unsigned>(*lock.semaphores));
+    }
+    rows.add({std::move(name), std::to_string(store.allocated()), std::move(open), names});
+  };
   for (const auto& each : all) {
-    if (!each.store) {
+    if (each.store) {
+      add(printable(each.title()), *each.store, open_text(each.store->segment().is_open));
+    } else {
       rows.add({printable(each.title()), "-", "-", "-"});
-      continue;
     }
-    auto names = each.store->segment().name;
-    for (const auto& data : each.store->data_segments()) {
-      if (data.there) names += " " + data.there->name;
-    }
-    const auto is_open = each.store->segment().is_open;
-    rows.add({printable(each.title()), std::to_string(each.store->allocated()),
-              !is_open   ? "?"
-              : *is_open ? "yes"
-                         : "no",
-              names});
   }
-  rows.add({"(the registry)", std::to_string(in.registry().allocated()), "-",
-            in.registry().segment().name});
+  add("(the registry)", in.registry(), "-");
+  for (const auto& [name, size] : rosters) {
+    rows.add({"(a roster of locks)", std::to_string(size), "-", name});
+  }
   fmt::print("{}Nothing was removed.\n", rows.text(2));
 }
 

@@ -17,11 +17,15 @@ bool is_wanted(const std::string& backend, const domain_place& place) {
   return seen ? seen->backend() == backend : backend.starts_with(name_of(place.where));
 }
 
+std::string with_backend(const arguments& asked) {
+  return asked.backend.empty() ? "" : " with the backend " + asked.backend;
+}
+
 std::string not_there(const arguments& asked) {
   return fmt::format(
       "there is no domain {} of user {}{}; 'shmctl list' shows those that there are, "
       "and with --all other users'",
-      asked.domain, geteuid(), asked.backend.empty() ? "" : " with the backend " + asked.backend);
+      asked.domain, geteuid(), with_backend(asked));
 }
 
 }  // namespace
@@ -33,6 +37,11 @@ std::expected<std::vector<domain_place>, std::string> places(const arguments& as
   std::erase_if(all, [&](const domain_place& each) { return !is_wanted(asked.backend, each); });
   if (all.empty() && asked.is_domain_given) return std::unexpected(not_there(asked));
   return all;
+}
+
+std::string no_domains(const arguments& asked) {
+  const auto whose = asked.all_users ? "any user" : fmt::format("user {}", geteuid());
+  return fmt::format("There are no domains of {}{}.\n", whose, with_backend(asked));
 }
 
 std::expected<domain_look, std::string> the_domain(const arguments& asked) {

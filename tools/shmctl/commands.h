@@ -45,6 +45,8 @@ struct arguments {
 // All domains that are asked for: of this user, unless --domain says which. The error is a message:
 // there is none of that name.
 [[nodiscard]] std::expected<std::vector<domain_place>, std::string> places(const arguments& asked);
+// What to say where these are none.
+[[nodiscard]] std::string no_domains(const arguments& asked);
 // The one domain that is asked for. The error is a message.
 [[nodiscard]] std::expected<domain_look, std::string> the_domain(const arguments& asked);
 // Its variable that is asked for.

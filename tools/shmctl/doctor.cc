@@ -30,6 +30,8 @@ examination examine_all(const arguments& asked) {
   // What is not there may have left something all the same.
   if (const auto domains = places(asked)) {
     for (const auto& each : *domains) append(all, examine(each));
+  } else {
+    all.doubts.push_back(domains.error());
   }
   append(all, examine_strays(asked.is_domain_given ? std::optional(asked.domain) : std::nullopt));
   return all;

@@ -1,7 +1,6 @@
 // list, show and get.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -36,7 +35,6 @@ void list_as_json(const std::vector<domain_place>& all) {
 }
 
 void list_as_text(const std::vector<domain_place>& all) {
-  if (all.empty()) fmt::print("There are no domains of user {}.\n", geteuid());
   for (const auto& place : all) {
     if (&place != &all.front()) fmt::print("\n");
     if (const auto seen = domain_look::at(place)) {
@@ -77,6 +75,8 @@ int list(const arguments& asked) {
   if (!all) return self.complain(all.error());
   if (asked.json) {
     list_as_json(*all);
+  } else if (all->empty()) {
+    fmt::print("{}", no_domains(asked));
   } else {
     list_as_text(*all);
   }

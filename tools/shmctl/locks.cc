@@ -1,7 +1,6 @@
 // locks.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -130,7 +129,7 @@ int locks(const arguments& asked) {
   if (asked.json) {
     print_json({{"domains", std::move(domains)}});
   } else if (all->empty()) {
-    fmt::print("There are no domains of user {}.\n", geteuid());
+    fmt::print("{}", no_domains(asked));
   } else {
     fmt::print("{}\n{}\n{}\n", text, caution, about_times);
   }

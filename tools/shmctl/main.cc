@@ -74,8 +74,10 @@ class command_line {
         "Give --help behind a command for its flags. The commands up to doctor take no locks and\n"
         "change nothing; what they show is a snapshot, in which variables may be of different\n"
         "moments.\n\n"
-        "Exit status: 0 done; 1 the doctor found something, or somebody holds what was to be\n"
-        "removed; 2 unusable input, or nothing of that name; 130 after Ctrl-C.");
+        "Exit status: 0 done; 1 the doctor found something, collect could not read or mend all, "
+        "or\n"
+        "somebody holds what was to be removed; 2 unusable input, or nothing of that name; 130\n"
+        "after Ctrl-C.");
   }
 
   [[nodiscard]] CLI::App& app() noexcept { return app_; }

@@ -24,36 +24,6 @@ std::string name_in_system(medium where, const segment_key& key) {
   return fmt::format("0x{:08x}", static_cast<unsigned>(sysv_segment::system_key(key)));
 }
 
-// One of the segments that a variable has.
-struct part {
-  std::string what;
-  segment_facts facts;
-  bool is_there = true;
-};
-
-std::vector<part> parts_of(const domain_look& in, const store_look& store) {
-  std::vector<part> all{{"control", store.segment()}};
-  for (const auto& data : store.data_segments()) {
-    const bool is_there = data.there.has_value();
-    all.push_back(
-        {data.is_current ? "current value" : "spare side",
-         is_there ? *data.there
-                  : segment_facts{.name = name_in_system(in.place().where, in.key_of(data.number))},
-         is_there});
-  }
-  for (const auto& lock : store.locks()) {
-    const auto key = lock.robust != nullptr ? robust_rw::roster_key(*lock.robust) : segment_key{};
-    if (key.number == 0) continue;
-    const auto there = glimpse::of(medium::posix, key);
-    // One that nobody has used yet has none.
-    if (!there && lock.robust->roster_number.load() == 0) continue;
-    all.push_back({lock.is_advisory ? "the advisory lock's roster" : "the lock's roster",
-                   there ? facts_of(*there) : segment_facts{.name = std::string(key.text().view())},
-                   there.has_value()});
-  }
-  return all;
-}
-
 std::string checksum_state(const store_look& store) {
   const auto contents = store.contents();
   if (!contents) {
@@ -107,6 +77,29 @@ void add_store(lines& to, const domain_look& in, const store_look& store) {
 }
 
 }  // namespace
+
+std::vector<part> parts_of(const domain_look& in, const store_look& store) {
+  std::vector<part> all{{"control", store.segment()}};
+  for (const auto& data : store.data_segments()) {
+    const bool is_there = data.there.has_value();
+    all.push_back(
+        {data.is_current ? "current value" : "spare side",
+         is_there ? *data.there
+                  : segment_facts{.name = name_in_system(in.place().where, in.key_of(data.number))},
+         is_there});
+  }
+  for (const auto& lock : store.locks()) {
+    const auto key = lock.robust != nullptr ? robust_rw::roster_key(*lock.robust) : segment_key{};
+    if (key.number == 0) continue;
+    const auto there = glimpse::of(medium::posix, key);
+    // One that nobody has used yet has none.
+    if (!there && lock.robust->roster_number.load() == 0) continue;
+    all.push_back({lock.is_advisory ? "the advisory lock's roster" : "the lock's roster",
+                   there ? facts_of(*there) : segment_facts{.name = std::string(key.text().view())},
+                   there.has_value(), true});
+  }
+  return all;
+}
 
 std::string open_text(const std::optional<bool>& is_open) {
   return !is_open ? "?" : *is_open ? "yes" : "no";

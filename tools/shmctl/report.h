@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "tools/shmctl/domain_look.h"
 
@@ -15,6 +16,15 @@ namespace shmark::inspector {
 // With everything that show has.
 [[nodiscard]] nlohmann::ordered_json variable_details(const domain_look& in,
                                                       const variable_look& of);
+
+// One of the segments that a store has.
+struct part {
+  std::string what;  // "control", "current value", "the lock's roster"
+  segment_facts facts;
+  bool is_there = true;
+  bool is_roster = false;  // of a lock, or of several
+};
+[[nodiscard]] std::vector<part> parts_of(const domain_look& in, const store_look& store);
 
 [[nodiscard]] std::string variable_text(const domain_look& in, const variable_look& of);
 [[nodiscard]] std::string domain_text(const domain_look& of);

@@ -206,13 +206,14 @@ class searcher {
   void examine_object(const std::string& object) {
     if (known_objects_.contains(object)) return;
     const auto key = key_of(object);
-    const bool is_wanted =
-        !domain_ || (key && key->space.view() == fmt::format("{}.{}", geteuid(), *domain_));
-    if (!is_wanted || (key && doubtful_spaces_.contains(std::string(key->space.view())))) return;
+    if (!key) return;  // nothing of ours has such a name
+    const auto space = std::string(key->space.view());
+    const bool is_wanted = !domain_ || space == fmt::format("{}.{}", geteuid(), *domain_);
+    if (!is_wanted || doubtful_spaces_.contains(space)) return;
     const auto seen = glimpse::of_object(object);
     if (!seen || seen->owner() != geteuid()) return;
     // Somebody uses it who knows what it is.
-    if (key && posix_segment::is_attached(*key).value_or(true)) return;
+    if (posix_segment::is_attached(*key).value_or(true)) return;
     if (flocked_.contains(seen->identity())) return;
     add("stray", object,
         fmt::format("no registry names this {}, and nobody has it open", kind_of(*seen)),

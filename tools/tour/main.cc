@@ -48,10 +48,13 @@ struct arguments {
   std::uint64_t seed = shmark::unpredictable_number() >> 32;
 };
 
-// For so many benchmarks, with forking, and the scheduler's share.
-double seconds_for(std::size_t benchmarks, const arguments& asked) {
-  constexpr double other_work_s = 0.02;
-  return static_cast<double>(benchmarks) * repetitions * (asked.window_s + other_work_s);
+bench::options benchmarks_of(const arguments& asked) {
+  return {.which = bench::preset::quick,
+          .window_s = asked.window_s,
+          .repetitions = repetitions,
+          .seed = asked.seed,
+          .flags = {"--benchmark_filter=" + asked.filter},
+          .prints_table = false};
 }
 
 // What a tour is made of, and what it tells while it works.
@@ -60,16 +63,11 @@ class tour {
   tour(const arguments& asked, const shmark::run& owner, std::string command)
       : asked_(asked), owner_(owner), command_(std::move(command)) {}
 
-  std::expected<result::run, error> measure(double seconds) {
-    bench::options how{.window_s = asked_.window_s,
-                       .seed = asked_.seed,
-                       .command = command_,
-                       .flags = {fmt::format("--benchmark_repetitions={}", repetitions),
-                                 "--benchmark_filter=" + asked_.filter},
-                       .prints_table = false};
-    how.starting = [&, left = seconds](const std::string& name) mutable {
-      show("measuring " + name, left + asked_.stress_seconds);
-      left -= seconds_for(1, asked_) / repetitions;
+  std::expected<result::run, error> measure() {
+    bench::options how = benchmarks_of(asked_);
+    how.command = command_;
+    how.starting = [&](const bench::progress& now) {
+      show("measuring " + now.name, now.seconds_left + asked_.stress_seconds);
     };
     auto done = bench::run_benchmarks(how, owner_);
     line_.clear();
@@ -162,8 +160,8 @@ int write_all(const std::filesystem::path& folder, const std::array<result::run,
 }
 
 int run(const arguments& asked, const std::string& command) {
-  const auto benchmarks = bench::case_count(asked.filter);
-  if (!benchmarks) return self.complain(benchmarks.error());
+  const auto seconds = bench::seconds_for(benchmarks_of(asked), asked.filter);
+  if (!seconds) return self.complain(seconds.error());
   const auto folder = std::filesystem::absolute(result::caller_path(asked.out));
   const page_folder made(folder);
   if (made.refused()) {
@@ -179,11 +177,10 @@ int run(const arguments& asked, const std::string& command) {
   if (!owner) return complain(owner.error());
 
   tour all(asked, *owner, command);
-  const double seconds = seconds_for(*benchmarks, asked);
   fmt::print("Benchmarks, then a stress run: about {:.0f} seconds.\n\n",
-             seconds + asked.stress_seconds);
+             *seconds + asked.stress_seconds);
   std::fflush(stdout);
-  auto measured = all.measure(seconds);
+  auto measured = all.measure();
   auto attacked = measured ? all.attack() : measured;
   if (const int signal = shmark::interrupted(); signal != 0) {
     self.say("interrupted; nothing is left behind, and no page was written");

@@ -8,7 +8,9 @@
 #include <sys/shm.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -217,6 +219,7 @@ TYPED_TEST(ShmctlDoctor, FindsReferencesToNothing) {
   this->change_registry(
       [&](detail::registry_contents& all) { all.variables.erase(note->number()); });
   EXPECT_THAT(this->found(), Contains("dangling notes"));
+  EXPECT_EQ(this->run({"collect"}).how, exited(1)) << "it cannot mend that";
   this->change_registry([&](detail::registry_contents& all) {
     all.variables[note->number()] = {typeid(std::string).name(), detail::entry_state::ready};
   });
@@ -282,6 +285,19 @@ TEST_F(ShmctlDoctorOfObjects, LeavesAloneStoresThatAreInNoDomain) {
   EXPECT_THAT(run_as_it_is({"doctor", "--json"}).out,
               Not(HasSubstr(std::string(own.space.view()))));
   expect(store_on<default_backend>::remove(own, deadline::none()));
+}
+
+TEST_F(ShmctlDoctorOfObjects, LeavesAloneWhatHasANameThatIsNoSegments) {
+  const auto object = std::string(key().text().view()) + " of others";
+  std::ofstream("/dev/shm/" + object) << "theirs";
+  EXPECT_THAT(run_as_it_is({"doctor", "--json"}).out, Not(HasSubstr(object)));
+  EXPECT_EQ(::remove(("/dev/shm/" + object).c_str()), 0);
+}
+
+TEST_F(ShmctlDoctorOfObjects, SaysThatThereIsNoDomainOfThatName) {
+  EXPECT_THAT(output({"doctor"}), AllOf(HasSubstr("not judged: there is no domain " + name()),
+                                        HasSubstr("nothing found\n")));
+  EXPECT_EQ(json_output({"doctor"})["not_judged"].size(), 1U);
 }
 
 TEST_F(ShmctlDoctorOfObjects, SaysNoMoreThanAScreenCanTake) {

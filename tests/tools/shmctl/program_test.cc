@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <fstream>
@@ -64,7 +65,8 @@ TEST_F(ShmctlProgram, ExplainsItselfOnDemand) {
     EXPECT_EQ(its.how, exited(0));
     EXPECT_THAT(its.out, AllOf(HasSubstr("--domain"), HasSubstr("--backend")));
   }
-  EXPECT_THAT(help.out, HasSubstr("Exit status"));
+  EXPECT_THAT(help.out, AllOf(HasSubstr("Exit status"), HasSubstr("1 the doctor found something"),
+                              HasSubstr("collect could not")));
 }
 
 TEST_F(ShmctlProgram, EndsWith2WhenItsOutputIsLost) {
@@ -88,6 +90,16 @@ TEST_F(ShmctlProgram, AsksForTheBackendWhereThereAreTwoDomainsOfAName) {
     EXPECT_THAT(output({"list", "--backend=sysv"}), Not(HasSubstr("(posix, ")));
   }
   expect(expect(domain<sysv_backend>::open(name())).cleanup());
+}
+
+TEST_F(ShmctlProgram, DoesNotSayOfAllDomainsWhatHoldsForABackend) {
+  write("it", 1);
+  for (const std::string command : {"list", "locks"}) {
+    const auto done = run_as_it_is({command, "--backend=sysv_semaphore"});
+    EXPECT_EQ(done.how, exited(0)) << done.err;
+    EXPECT_THAT(done.out, Not(HasSubstr("There are no domains of user " +
+                                        std::to_string(geteuid()) + ".\n")));
+  }
 }
 
 TEST_F(ShmctlProgram, ShowsNamesThatATerminalWouldObey) {
