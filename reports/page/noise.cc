@@ -82,10 +82,7 @@ void add_noise(document& to, const page_run& run) {
                    "Each run begins with a calibration: what the tools themselves cost, and by how "
                    "much launches right after each other, in windows of 30 ms, differ. " +
                        resolution_text(run));
-  if (about.calibration) {
-    to.add_list(about.calibration->warnings);
-    to.add_table(calibration_table(*about.calibration));
-  }
+  if (about.calibration) to.add_table(calibration_table(*about.calibration));
   if (!about.missing.empty()) {
     to.add_html("<div class=\"circumstances\">");
     to.add_table(missing_table(about.missing));
