@@ -59,6 +59,7 @@ errc code_of(int sys_errno) noexcept {
     case EMFILE:
     case ENFILE:
     case EDQUOT:
+    case EFBIG:
       return errc::no_space;
     case EINVAL:
     case ENAMETOOLONG:
@@ -75,6 +76,8 @@ std::string_view advice_for(int sys_errno) noexcept {
     case EMFILE:
     case ENFILE:
       return "close some files, or raise the limit of descriptors (ulimit -n)";
+    case EFBIG:
+      return "raise the limit of files' sizes (ulimit -f)";
     case EROFS:
       return "have it mounted read-write, or choose another place";
     case ENAMETOOLONG:

@@ -120,6 +120,16 @@ std::expected<void, error> allocate(int object, std::size_t size, const segment_
   return {};
 }
 
+// Requires: the object's lock. What cannot be mapped is left as it is: whoever left it may have
+// taken nothing.
+void clear(int object, std::size_t size, const segment_initializer& init) {
+  if (size == 0) return;
+  void* const address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, object, 0);
+  if (address == MAP_FAILED) return;
+  init.clear({static_cast<std::byte*>(address), size});
+  munmap(address, size);
+}
+
 // An object has size 0 before it is marked as being made.
 bool finished(const struct stat& status) {
   return status.st_size != 0 && (status.st_mode & being_made) == 0;
@@ -225,6 +235,7 @@ std::expected<posix_segment, error> posix_segment::fill(int object, const segmen
     return system_failure(errno, "create segment", key.text());
   }
   // He may have left a part of it: begin with an empty one.
+  clear(object, static_cast<std::size_t>(status.st_size), init);
   if (ftruncate(object, 0) != 0) {
     return system_failure(errno, "create segment", key.text());
   }

@@ -30,6 +30,8 @@
 #include <functional>
 #include <span>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "lib/base/error.h"
 
@@ -94,8 +96,32 @@ struct segment_traits {
   bool named = false;  // has a key: unrelated processes attach, and it outlives them
 };
 
-// Called with the zero-filled bytes of a new segment to make its first contents.
-using segment_initializer = std::function<std::expected<void, error>(std::span<std::byte> fresh)>;
+// Makes the first contents of a new segment, and frees what an unfinished one has taken from the
+// system besides its bytes.
+class segment_initializer {
+ public:
+  // Called with zero-filled bytes.
+  using filler = std::function<std::expected<void, error>(std::span<std::byte> fresh)>;
+  // Called with what a maker left who died in his filler, at any instruction of it, and at times
+  // with what another clearer left that died; then these bytes go.
+  using clearer = std::function<void(std::span<std::byte> unfinished)>;
+
+  template <class F>
+    requires std::constructible_from<filler, F> &&
+             (!std::same_as<std::remove_cvref_t<F>, segment_initializer>)
+  segment_initializer(F&& fill) : fill_(std::forward<F>(fill)) {}  // takes nothing: none to free
+  segment_initializer(filler fill, clearer clear)
+      : fill_(std::move(fill)), clear_(std::move(clear)) {}
+
+  std::expected<void, error> operator()(std::span<std::byte> fresh) const { return fill_(fresh); }
+  void clear(std::span<std::byte> unfinished) const {
+    if (clear_) clear_(unfinished);
+  }
+
+ private:
+  filler fill_;
+  clearer clear_;
+};
 
 template <class S>
 concept segment = std::movable<S> && requires(const S& s) {

@@ -84,7 +84,8 @@ std::expected<void, error> check_owner(const shmid_ds& status, const segment_key
 }
 
 // By its id, so that never another segment goes that took the key since. Errors: denied.
-std::expected<void, error> clear_away_if_abandoned(const segment_key& key, owners whose) {
+std::expected<void, error> clear_away_if_abandoned(const segment_key& key,
+                                                   const segment_initializer& init, owners whose) {
   constexpr const char* attempted = "clear away segment";
   const auto id = find(key, attempted);
   if (!id) return {};
@@ -93,6 +94,11 @@ std::expected<void, error> clear_away_if_abandoned(const segment_key& key, owner
   // Only now does the mark mean anything: until its end the maker may have finished.
   const auto at_last = status_of(*id, key, attempted);
   if (!at_last || (at_last->shm_perm.mode & being_made) == 0) return {};
+  // Of one that another has removed meanwhile nothing is mapped.
+  if (void* const address = shmat(*id, nullptr, 0); address != reinterpret_cast<void*>(-1)) {
+    init.clear({static_cast<std::byte*>(address), at_last->shm_segsz});
+    shmdt(address);
+  }
   if (shmctl(*id, IPC_RMID, nullptr) != 0 && errno == EPERM) {
     return detail::left_unfinished(at_last->shm_perm.uid, key);
   }
@@ -151,7 +157,7 @@ std::expected<sysv_segment, error> sysv_segment::open_or_create(const segment_ke
     if (made.error().code != errc::exists) return made;
     auto attached = attach(key, whose);
     if (attached || attached.error().code != errc::not_found) return attached;
-    SHMARK_RETURN_IF_ERROR(clear_away_if_abandoned(key, whose));
+    SHMARK_RETURN_IF_ERROR(clear_away_if_abandoned(key, init, whose));
     if (give_up.passed()) {
       return failure(errc::timed_out, "wait for the maker of segment", key.text(),
                      "see who made it (ipcs -m -p), and remove it (ipcrm)");

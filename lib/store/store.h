@@ -380,6 +380,9 @@ class store {
   // Makes the first contents of a control segment.
   static std::expected<void, error> initialize(const segment_key& key, const store_options& options,
                                                std::span<std::byte> fresh);
+  // Frees what its locks have taken from the system, and says whether it may be a control segment
+  // that somebody began. Can be cut short, and done again.
+  static bool free_unfinished(std::span<std::byte> bytes);
   static std::expected<store, error> handle_to(std::shared_ptr<attachment> shared);
   // For what takes a key, and no handle that could be had open. Errors: as drop_referrer().
   static std::expected<std::shared_ptr<attachment>, error> visit(const store_key& key);

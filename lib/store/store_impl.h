@@ -132,9 +132,9 @@ auto store<Segment, Lock>::open_or_create(const store_key& key, const store_opti
   SHMARK_RETURN_IF_ERROR(check(key, options));
   SHMARK_ASSIGN_OR_RETURN(const auto at, admit(detail::made_by(key, options.mode)));
   // Small enough for std::function to hold without memory of its own.
-  const auto init = [&key, &options](std::span<std::byte> fresh) {
-    return initialize(key, options, fresh);
-  };
+  const segment_initializer init(
+      [&key, &options](std::span<std::byte> fresh) { return initialize(key, options, fresh); },
+      free_unfinished);
   for (;;) {
     SHMARK_ASSIGN_OR_RETURN(auto segment, Segment::open_or_create(at, segment_size(options),
                                                                   options.mode, init, at.whose));
@@ -241,13 +241,18 @@ std::expected<void, error> store<Segment, Lock>::bury(attachment& shared) {
 }
 
 template <named_segment Segment, lock Lock>
+bool store<Segment, Lock>::free_unfinished(std::span<std::byte> bytes) {
+  if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return false;
+  auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
+  const bool has_room = bytes.size() >= detail::buffers_at(true);
+  destroy_locks(*block, block->has_advisory == 1 && has_room);
+  return true;
+}
+
+template <named_segment Segment, lock Lock>
 void store<Segment, Lock>::remove_unfinished(const store_key& key) {
   if (const auto there = Segment::attach(key, key.whose); there) {
-    const auto bytes = there->bytes();
-    if (bytes.size() < sizeof(control) || !detail::may_be_unfinished(bytes)) return;
-    auto* block = std::launder(reinterpret_cast<control*>(bytes.data()));
-    const bool has_room = bytes.size() >= detail::buffers_at(true);
-    destroy_locks(*block, block->has_advisory == 1 && has_room);
+    if (!free_unfinished(there->bytes())) return;
   } else if (there.error().code == errc::denied) {
     return;  // another program has taken the key
   }

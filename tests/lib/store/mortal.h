@@ -145,12 +145,18 @@ class mortal_segment {
       const segment_key& key, std::size_t size, mode_t mode, const segment_initializer& init,
       owners whose = owners::own) {
     mortal::step();
-    const auto stepping = [&init](std::span<std::byte> fresh) {
-      mortal::step();
-      auto done = init(fresh);
-      mortal::step();
-      return done;
-    };
+    const segment_initializer stepping(
+        [&init](std::span<std::byte> fresh) {
+          mortal::step();
+          auto done = init(fresh);
+          mortal::step();
+          return done;
+        },
+        [&init](std::span<std::byte> unfinished) {
+          mortal::step();
+          init.clear(unfinished);
+          mortal::step();
+        });
     return wrapped(S::open_or_create(key, size, mode, stepping, whose));
   }
   [[nodiscard]] static std::expected<void, error> remove(const segment_key& key) {

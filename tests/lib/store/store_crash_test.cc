@@ -354,9 +354,6 @@ TYPED_TEST(StoreCrash, OneThatDiesMakingAStoreLeavesWhatCanBeRemoved) {
 
 TYPED_TEST(StoreCrash, OneThatDiesOpeningOrMakingAStoreHindersNobody) {
   using store_type = typename TypeParam::store;
-  // The semaphores of one that died between making them and finishing would stay: nobody can find
-  // the key that was in the segment's first contents.
-  if constexpr (TypeParam::lock::name == "sysv_semaphore") return;
   const int deaths = mortal::dies_at_each_step(
       [&] { EXPECT_TRUE(TypeParam::mortal_store::open_or_create(this->key(), {})); },
       [&] {
