@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "lib/crew/crew.h"
+#include "lib/measure/failure_bound.h"
 #include "lib/measure/figures.h"
 #include "lib/subject/stores.h"
 #include "stress/scenario/counter_locks.h"
@@ -110,6 +112,13 @@ std::string_view reason(const outcome& done) {
   return "";
 }
 
+// What a run that found nothing says: with 95% confidence, and kills taken for independent.
+std::optional<double> bound_of(const outcome& done) {
+  if (done.verdict() != result::verdict_kind::passed || done.seen.kills_in_operation == 0)
+    return {};
+  return failure_bound(done.seen.kills_in_operation);
+}
+
 }  // namespace
 
 std::span<const scenario> scenarios() noexcept { return known; }
@@ -206,6 +215,10 @@ std::string summary(const options& chosen, const outcome& done) {
                         duration_text(number(done.recovery.max())),
                         count_text(number(done.recovery.total())));
   }
+  if (const auto bound = bound_of(done)) {
+    text += fmt::format("  chance that a kill inside an operation does harm, at most: {:.2g}\n",
+                        *bound);
+  }
   for (const auto& finding : done.findings) text += fmt::format("found: {}\n", finding);
   text += fmt::format("verdict: {}{}\n", result::name_of(done.verdict()), reason(done));
   text += fmt::format("repeat:  {}\n", command_of(chosen));
@@ -252,6 +265,7 @@ result::entry to_entry(const options& chosen, const outcome& done) {
     entry.counters["checked_pending"] = number(done.checked.pending);
     entry.counters["check_s"] = done.checked.seconds;
   }
+  if (const auto bound = bound_of(done)) entry.counters["failure_bound"] = *bound;
   if (done.recovery.total() != 0) {
     entry.counters["recovery_p50_ns"] = number(done.recovery.quantile(0.5));
     entry.counters["recovery_p99_ns"] = number(done.recovery.quantile(0.99));

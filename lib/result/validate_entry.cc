@@ -52,6 +52,7 @@ constexpr std::array<known_counter, 55> known_counters{{
     {"reads"},
     {"overlapped"},
     {"kills"},
+    {"failure_bound", positive_share},
     {"kills_in_operation"},
     {"kills_holding"},
     {"stops"},

@@ -75,6 +75,8 @@ TEST(StressProgram, SaysWhatHappenedAndHowToRepeatIt) {
       "bazel run -c opt //stress -- --scenario=transfer --workers=3 --seconds=1 "
       "--seed=18446744073709551615";
   EXPECT_TRUE(contains(done.out, "verdict: passed")) << done.out;
+  EXPECT_TRUE(contains(done.out, "that a kill inside an operation does harm, at most: "))
+      << done.out;
   EXPECT_TRUE(contains(done.out, command)) << done.out;
   EXPECT_FALSE(contains(done.err, "left")) << "progress, though no terminal shows it: " << done.err;
 

@@ -108,6 +108,7 @@ TEST(TransferChecker, FindsATornRead) {
   const auto entry = stress::to_entry({}, done);
   ASSERT_TRUE(entry.stress);
   EXPECT_EQ(entry.stress->findings, done.findings);
+  EXPECT_FALSE(entry.counter("failure_bound"));
 }
 
 TEST(TransferChecker, FindsATornReadOfAStoreWithChecksums) {
