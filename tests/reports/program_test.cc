@@ -42,6 +42,10 @@ class CompareProgram : public Program {
  protected:
   CompareProgram() : Program("reports/compare/compare") {}
 };
+class MergeProgram : public Program {
+ protected:
+  MergeProgram() : Program("reports/merge/merge") {}
+};
 class PageProgram : public Program {
  protected:
   PageProgram() : Program("reports/page/write_page") {}
@@ -142,6 +146,29 @@ TEST_F(CompareProgram, ExplainsItselfOnDemand) {
   const auto done = run({"--help"});
   EXPECT_EQ(done.how, exited(0));
   EXPECT_TRUE(contains(done.out, "Exit status")) << done.out;
+}
+
+TEST_F(MergeProgram, WritesTheSumOfAllAndSaysWhetherTheyPassed) {
+  save("s.json", fixture::stress_run(verdict_kind::passed));
+  const auto good = run({"s.json", "--out=all.json"});
+  EXPECT_EQ(good.how, exited(0)) << good.err;
+  EXPECT_TRUE(contains(good.out, "verdict")) << good.out;
+  EXPECT_TRUE(result::read(at_.file("all.json")));
+  save("f.json", fixture::stress_run(verdict_kind::failed));
+  const auto bad = run({"s.json", "f.json"});
+  EXPECT_EQ(bad.how, exited(1)) << bad.out << bad.err;
+  EXPECT_TRUE(contains(bad.out, "repeat: ")) << bad.out;
+}
+
+TEST_F(MergeProgram, EndsWith2AndAMessageOnBadInput) {
+  save("s.json", fixture::stress_run(verdict_kind::passed));
+  save("cut.json", std::string(R"({"context": {)"));
+  expect_complaint({}, {"RESULT is required"});
+  expect_complaint({"s.json", "s.json"}, {"s.json", "give each file once"});
+  expect_complaint({base_}, {base_, "it is of no stress run"});
+  expect_complaint({"s.json", "cut.json"}, {"cut.json"});
+  expect_complaint({"s.json", "/no/such.json"}, {"/no/such.json"});
+  expect_complaint({"s.json", "--out=s.json"}, {"s.json", "give another name"});
 }
 
 TEST_F(PageProgram, WritesAPageOfAllFilesAndPrintsItsPath) {
