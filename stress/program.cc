@@ -19,6 +19,7 @@
 #include "stress/checker/linearizability.h"
 #include "stress/history/file.h"
 #include "stress/history/history.h"
+#include "stress/minimise.h"
 #include "stress/scenario/counter_locks.h"
 #include "stress/stress.h"
 #include "stress/test_surroundings.h"
@@ -42,6 +43,7 @@ struct arguments {
   stress::options chosen;
   std::string out;
   std::string history;
+  double minimise_s = 20;
   bool lists = false;
 };
 
@@ -68,6 +70,11 @@ void declare(CLI::App& app, arguments& to) {
       ->capture_default_str();
   app.add_option("--aimed_percent", to.chosen.aimed_percent,
                  "how many faults of a hundred are aimed at a worker that holds the lock")
+      ->capture_default_str();
+  app.add_option("--minimise_s", to.minimise_s,
+                 "after a failure, look for so many seconds for a smaller run that fails in the "
+                 "same way; 0: do not")
+      ->check(shmark::flags::number_between(0, 1e6))
       ->capture_default_str();
   app.add_option("--out", to.out, "write the result file here, as JSON")
       ->check(shmark::flags::path());
@@ -119,6 +126,31 @@ std::expected<stress::outcome, shmark::error> watch_scenario(const stress::optio
   return stress::run_scenario(chosen, tell, in, offered.scenarios);
 }
 
+// Says what came of it; nothing, if nobody wants to know.
+std::expected<void, shmark::error> minimise(const arguments& asked, const stress::outcome& failing,
+                                            const shmark::run& in) {
+  if (failing.verdict() != result::verdict_kind::failed || asked.minimise_s == 0) return {};
+  shmark::progress_line line;
+  const auto done = stress::minimise(
+      asked.chosen, failing.seen, asked.minimise_s,
+      [&in](const stress::options& smaller) {
+        return stress::run_scenario(smaller, {}, in, offered.scenarios);
+      },
+      [&line](const stress::options& smaller) {
+        line.show("looking for a smaller run that fails: " + stress::command_of(smaller));
+      });
+  line.clear();
+  if (!done) return std::unexpected(done.error());
+  const char* const end = done->complete ? "nothing smaller failed" : "there was no more time";
+  if (done->tries == 0) {
+    fmt::print("smaller: none of {} runs failed in the same way; {}\n", done->runs, end);
+  } else {
+    fmt::print("smaller: {}\n         (failed at try {}; {})\n", stress::command_of(done->smallest),
+               done->tries, end);
+  }
+  return {};
+}
+
 int run(const arguments& asked) {
   if (const auto usable = stress::check(asked.chosen, offered.scenarios); !usable) {
     return self.complain(usable.error());
@@ -139,9 +171,15 @@ int run(const arguments& asked) {
     results.about.seed = asked.chosen.seed;
   }
   const auto done = watch_scenario(asked.chosen, *owner);
+  std::expected<void, shmark::error> minimised;
+  if (done) {
+    fmt::print("{}", stress::summary(asked.chosen, *done));
+    std::fflush(stdout);
+    minimised = minimise(asked, *done, *owner);
+  }
   owner->end();
   if (!done) return self.complain(done.error());
-  fmt::print("{}", stress::summary(asked.chosen, *done));
+  if (!minimised) return self.complain(minimised.error());
   if (!asked.out.empty()) {
     results.entries.push_back(stress::to_entry(asked.chosen, *done));
     if (auto written = result::write(out, results); !written) {

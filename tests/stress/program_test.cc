@@ -119,6 +119,20 @@ TEST(StressProgram, JudgesAHistoryThatWasSaved) {
   expect_complaint({"--check_history=/no/such/file"}, "/no/such/file");
 }
 
+TEST(StressProgram, LooksForASmallerRunThatFails) {
+  const folder at;
+  const auto done = run_program(at, "stress/mutants/stress",
+                                {"--scenario=lets_go_to_upgrade", "--workers=6", "--seconds=100",
+                                 "--stop_gap_ms=50", "--seed=1", "--minimise_s=2"});
+  EXPECT_EQ(done.how, exited(1)) << done.out << done.err;
+  EXPECT_TRUE(contains(done.out, "verdict: failed")) << done.out;
+  EXPECT_TRUE(contains(done.out,
+                       "\nsmaller: bazel run -c opt //stress/mutants:stress -- "
+                       "--scenario=lets_go_to_upgrade --workers="))
+      << done.out;
+  EXPECT_FALSE(contains(done.err, "looking for")) << "progress, though no terminal shows it";
+}
+
 void expect_vacuous(const std::vector<std::string>& arguments, const std::string& why) {
   const folder at;
   const auto done = run_stress(at, arguments);
