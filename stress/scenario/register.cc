@@ -34,7 +34,10 @@ std::filesystem::path history_path(const options& chosen) {
 std::string keep(const history& all, const options& chosen) {
   const auto path = history_path(chosen);
   const auto saved = save(all, path);
-  return saved ? "its history: " + path.native() : saved.error().message();
+  if (!saved) return saved.error().message();
+  return fmt::format(
+      "its history: {0} (bazel run //reports:lanes -- {0} --out=lanes.html draws it)",
+      path.native());
 }
 
 void add(const supervision& round, supervision& to) {

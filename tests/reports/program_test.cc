@@ -42,6 +42,10 @@ class CompareProgram : public Program {
  protected:
   CompareProgram() : Program("reports/compare/compare") {}
 };
+class LanesProgram : public Program {
+ protected:
+  LanesProgram() : Program("reports/lanes/lanes") {}
+};
 class MergeProgram : public Program {
  protected:
   MergeProgram() : Program("reports/merge/merge") {}
@@ -146,6 +150,23 @@ TEST_F(CompareProgram, ExplainsItselfOnDemand) {
   const auto done = run({"--help"});
   EXPECT_EQ(done.how, exited(0));
   EXPECT_TRUE(contains(done.out, "Exit status")) << done.out;
+}
+
+TEST_F(LanesProgram, WritesAPageAndPrintsItsPath) {
+  save("x.history", std::string(R"({"history":1,"first_value":0,"first_serial":1})") + "\n" +
+                        R"([0,"write",100,200,7,2])" + "\n");
+  const auto done = run({"x.history", "--out=p.html"});
+  EXPECT_EQ(done.how, exited(0)) << done.err;
+  EXPECT_EQ(done.out, at_.file("p.html").string() + '\n');
+  EXPECT_TRUE(contains(contents(at_.file("p.html")), "<svg"));
+}
+
+TEST_F(LanesProgram, EndsWith2AndAMessageOnBadInput) {
+  save("cut.history", std::string(R"({"history":1,"fir)"));
+  expect_complaint({"cut.history", "--out=p.html"}, {"cut.history", "line 1"});
+  expect_complaint({"/no/such", "--out=p.html"}, {"/no/such"});
+  expect_complaint({"cut.history", "--out=cut.history"}, {"cut.history", "give another name"});
+  expect_complaint({"cut.history"}, {"--out is required"});
 }
 
 TEST_F(MergeProgram, WritesTheSumOfAllAndSaysWhetherTheyPassed) {
