@@ -15,6 +15,7 @@
 #include "stress/explorer/nursery.h"
 #include "stress/explorer/snapshot.h"
 #include "stress/explorer/source.h"
+#include "stress/explorer/system_v.h"
 #include "stress/explorer/trial.h"
 
 namespace shmark::explorer {
@@ -94,7 +95,7 @@ class exploration {
   exploration& operator=(const exploration&) = delete;
   ~exploration() {
     nursery_.reset();
-    remove_all();
+    remove_objects(prefix_);
   }
 
  private:
@@ -140,11 +141,6 @@ class exploration {
     return kill_in_recovery(recorded);
   }
 
-  void remove_all() {
-    if (what_.discard) what_.discard(scene(stage_.notes, key_, how_.patience, 0));
-    remove_objects(prefix_);
-  }
-
   // What a trial is to do.
   struct order {
     task what{};
@@ -154,13 +150,8 @@ class exploration {
   };
   // Has a trial carried out that begins with what `from` left.
   std::expected<void, error> carry_out(const order& what, const remains& from) {
-    remove_all();
-    if (what_.discard && &from == &prepared_) {
-      SHMARK_RETURN_IF_ERROR(let_run({.what = task::prepare, .to = {}}, nothing_));
-      if (has_found() || is_over()) return {};
-    } else {
-      SHMARK_RETURN_IF_ERROR(from.objects.put_back());
-    }
+    remove_objects(prefix_);
+    SHMARK_RETURN_IF_ERROR(from.objects.put_back());
     return let_run(what, from);
   }
   std::expected<void, error> let_run(const order& what, const remains& from) {
@@ -388,6 +379,7 @@ class exploration {
   segment_key key_;
   std::string prefix_;
   std::int64_t begin_ns_;
+  system_v_notes made_;
   shared_memory stage_memory_;
   shared_memory points_memory_;
   stage& stage_;

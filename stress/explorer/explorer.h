@@ -13,10 +13,11 @@
 //   point        an instruction of that run: the victim has executed all before it, and none after.
 //                Named by its address and by how often the victim has come to it, so that another
 //                run of the same operation can be brought there at full speed (breakpoints)
-//   crash state  all that a death leaves: the bytes of all objects of the lock or store, the
-//                robust list that the kernel walks, what else it keeps and undoes (descriptors,
-//                locks on files, semaphores: another state after each system call that may change
-//                these), and what the victim had noted of its progress
+//   crash state  all that a death leaves: the bytes of all objects and System V segments of the
+//                lock or store, the values of its semaphores, the robust list that the kernel
+//                walks, what else it keeps and undoes (descriptors, locks on files, what is to be
+//                undone of semaphores: another state after each system call that may change these),
+//                and what the victim had noted of its progress
 //   trial        one life of a lock or store: made, a victim brought to a point, the fault, and
 //                peers that must get on; then nothing may be left
 //
@@ -52,7 +53,8 @@
 // What it does not see: deaths inside of a system call that does not wait (the kernel changes what
 // it changes before SIGKILL is looked at, as far as the calls used here go); reordering of memory
 // accesses, as a process's stores are seen in order by x86-64's other processors and by the kernel;
-// victims with more than one thread; objects that are not in /dev/shm.
+// victims with more than one thread; memory that is neither in /dev/shm nor in a System V segment
+// with a key.
 //
 // Process and thread safety: for the run's thread, once at a time; all else happens in forked
 // processes, which end with it. After Ctrl-C (see lib/base/interrupt.h) it ends early. x86-64 only.

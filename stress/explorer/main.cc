@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <expected>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/flags.h"
@@ -30,6 +31,7 @@ enum status : int { passed = 0, not_passed = 1 };
 
 struct arguments {
   std::string operation = "all";
+  std::string backend = "default";
   bool kill = false;
   bool kill_in_recovery = false;
   bool stop = false;
@@ -40,6 +42,12 @@ struct arguments {
 
 void declare(CLI::App& app, arguments& to) {
   app.add_option("--operation", to.operation, "what to explore; --list names all")
+      ->capture_default_str();
+  std::vector<std::string> known(explorer::backends.begin(), explorer::backends.end());
+  known.insert(known.begin(), {"default", "all"});
+  app.add_option("--backend", to.backend,
+                 "what stores and variables stand on, by segment and lock, or \"all\" of these")
+      ->check(CLI::IsMember(known))
       ->capture_default_str();
   app.add_flag("--kill", to.kill, "SIGKILL at each point (the default)");
   app.add_flag("--kill_in_recovery", to.kill_in_recovery,
@@ -55,11 +63,6 @@ void declare(CLI::App& app, arguments& to) {
       "cut short; 2 unusable input; 130 after Ctrl-C.");
 }
 
-int list() {
-  for (const auto& each : explorer::catalog()) fmt::print("{:<26}{}\n", each.name, each.what);
-  return passed;
-}
-
 std::vector<fault_kind> faults_of(const arguments& asked) {
   std::vector<fault_kind> all;
   if (asked.kill || (!asked.kill_in_recovery && !asked.stop)) all.push_back(fault_kind::kill);
@@ -68,12 +71,31 @@ std::vector<fault_kind> faults_of(const arguments& asked) {
   return all;
 }
 
+std::vector<std::string_view> backends_of(const arguments& asked) {
+  if (asked.backend == "all") return {explorer::backends.begin(), explorer::backends.end()};
+  if (asked.backend == "default") return {explorer::backends.front()};
+  return {asked.backend};
+}
+
+// By a name as it is listed, whatever the backend; or a plain one, on each backend that is asked
+// for.
 std::vector<explorer::operation> operations_of(const arguments& asked) {
-  auto all = explorer::catalog();
-  if (asked.operation != "all") {
-    std::erase_if(all, [&](const auto& each) { return each.name != asked.operation; });
+  std::vector<explorer::operation> all;
+  const bool has_backend = asked.operation.contains('@');
+  for (const auto backend : explorer::backends) {
+    const auto wanted = backends_of(asked);
+    if (!has_backend && std::ranges::find(wanted, backend) == wanted.end()) continue;
+    const auto name = has_backend ? asked.operation : explorer::name_on(backend, asked.operation);
+    for (const auto& each : explorer::catalog_of(backend)) {
+      if (asked.operation == "all" || each.name == name) all.push_back(each);
+    }
   }
   return all;
+}
+
+int list(const arguments& asked) {
+  for (const auto& each : operations_of(asked)) fmt::print("{:<40}{}\n", each.name, each.what);
+  return passed;
 }
 
 // Explores all by one fault, and prints what came of it.
@@ -158,7 +180,7 @@ int parse_and_run(int argc, char** argv) {
     if (wrong.get_exit_code() == 0) return app.exit(wrong);  // --help
     return self.complain(fmt::format("{}; --help shows what can be used", wrong.what()));
   }
-  return asked.lists ? list() : run(asked);
+  return asked.lists ? list(asked) : run(asked);
 }
 
 }  // namespace

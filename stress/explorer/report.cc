@@ -52,7 +52,7 @@ std::string command_of(const std::string& operation, const options& how) {
 
 std::string table_heading(fault_kind fault) {
   const bool stops = fault == fault_kind::stop;
-  return fmt::format("{:<24}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n",
+  return fmt::format("{:<40}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n",
                      fault == fault_kind::kill_in_recovery ? "kill in recovery" : name_of(fault),
                      "points", "states", stops ? "stops" : "deaths", "old", "new", "told", "missed",
                      "found");
@@ -69,7 +69,7 @@ std::string table_line(const outcome& done) {
   if (found.empty()) found = "nothing";
   if (seen.absent != 0) found += fmt::format(" ({} points met in no other run)", seen.absent);
   if (done.interrupted) found += " (interrupted)";
-  return fmt::format("{:<24}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n", done.operation, seen.points,
+  return fmt::format("{:<40}{:>9}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}  {}\n", done.operation, seen.points,
                      seen.states, seen.deaths, seen.of(sight::old_value), seen.of(sight::new_value),
                      seen.of(sight::owner_died), seen.missed, found);
 }
@@ -82,7 +82,7 @@ std::string stop_table(const std::vector<outcome>& all) {
     }
   }
   const sources known(addresses);
-  std::string text = fmt::format("\n{:<24}{:<10}{:<10}{:<12}{:<12}{:>7}  {}\n", "stopped in",
+  std::string text = fmt::format("\n{:<40}{:<10}{:<10}{:<12}{:<12}{:>7}  {}\n", "stopped in",
                                  "exclusive", "shared", "newcomer's", "newcomer's", "states", "in");
   for (const auto& done : all) {
     for (const auto& [had, where] : done.stopped_at) {
@@ -97,7 +97,7 @@ std::string stop_table(const std::vector<outcome>& all) {
       for (const auto& [function, count] : functions) {
         names += fmt::format("{}{} {}", names.empty() ? "" : ", ", function, count);
       }
-      text += fmt::format("{:<24}{:<10}{:<10}{:<12}{:<12}{:>7}  {}\n", done.operation,
+      text += fmt::format("{:<40}{:<10}{:<10}{:<12}{:<12}{:>7}  {}\n", done.operation,
                           word_for(had.probed[0]), word_for(had.probed[1]), word_for(had.probed[2]),
                           word_for(had.probed[3]), states, names);
     }

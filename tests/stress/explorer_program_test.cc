@@ -43,11 +43,25 @@ TEST(ExplorerProgram, NamesItsOperationsAndFlags) {
   EXPECT_TRUE(contains(help.out, "--operation") && contains(help.out, "--every")) << help.out;
 }
 
+TEST(ExplorerProgram, NamesTheOperationsOfABackend) {
+  const folder at;
+  const auto on_one = run_explorer(at, {"--list", "--backend=sysv+sysv_semaphore"});
+  EXPECT_EQ(on_one.how, exited(0));
+  EXPECT_TRUE(contains(on_one.out, "write@sysv+sysv_semaphore ")) << on_one.out;
+  const auto of_one = run_explorer(at, {"--list", "--backend=all", "--operation=write"});
+  for (const char* name : {"write ", "write@posix+sysv_semaphore ", "write@sysv+robust_rw "}) {
+    EXPECT_TRUE(contains(of_one.out, name)) << of_one.out;
+  }
+  EXPECT_FALSE(contains(of_one.out, "write_growing")) << of_one.out;
+}
+
 TEST(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--operation=nope"}, "nope");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
   expect_complaint({"--out=", "--list"}, "--out");
+  expect_complaint({"--backend=floppy"}, "floppy");
+  expect_complaint({"--operation=exclusive", "--backend=sysv+robust_rw"}, "exclusive");
 }
 
 TEST(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {
