@@ -26,6 +26,12 @@ std::uint64_t word_of(const std::vector<std::byte>& bytes, std::size_t at) noexc
   return word;
 }
 
+// Asked after each instruction: std::ranges::equal would go byte by byte.
+bool is_same(std::span<const std::byte> one, std::span<const std::byte> other) noexcept {
+  return one.size() == other.size() &&
+         (one.empty() || std::memcmp(one.data(), other.data(), one.size()) == 0);
+}
+
 // Of bytes, which of their words differ from those that they had at `first`, or from 0.
 std::uint64_t shape_of(const std::vector<std::byte>& seen,
                        const std::vector<std::byte>* first) noexcept {
@@ -145,17 +151,13 @@ bool crash_state::has_changed() {
   bool changed = are_others_;
   are_others_ = false;
   for (auto& [name, one] : objects_) {
-    if (one.seen.size() == one.mapped.size() &&
-        (one.mapped.empty() ||
-         std::memcmp(one.seen.data(), one.mapped.data(), one.mapped.size()) == 0)) {
-      continue;
-    }
+    if (is_same(one.seen, one.mapped)) continue;
     one.seen.assign(one.mapped.begin(), one.mapped.end());
     changed = true;
   }
   read_mapped();
   for (auto& [key, one] : segments_) {
-    if (one.seen == one.now) continue;
+    if (is_same(one.seen, one.now)) continue;
     one.seen = one.now;
     changed = true;
   }

@@ -1,12 +1,12 @@
 #include "stress/explorer/system_v.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +30,7 @@ namespace {
 // Keys, each noted before it is used; 0: none, or it could not be had.
 class key_list {
  public:
-  std::atomic<key_t>& add(key_t key) noexcept {
+  [[gnu::section("system_v_calls")]] std::atomic<key_t>& add(key_t key) noexcept {
     const std::size_t at = count_.fetch_add(1);
     SHMARK_CHECK(at < keys_.size(), "an exploration makes too much in one trial");
     keys_[at].store(key);
@@ -68,33 +68,46 @@ union semaphore_argument {
   unsigned short* values;
 };
 
-// By the system's own call; `flags` say whether something is to be made.
-template <class Call>
-int make_noted(key_list notes::* list, key_t key, int flags, const Call& call) noexcept {
-  if (kept == nullptr || key == IPC_PRIVATE || (flags & IPC_CREAT) == 0) return call();
-  auto& note = (kept->*list).add(key);
-  const int id = call();
-  if (id < 0) note.store(0);  // it is somebody else's
-  return id;
-}
-
 constexpr mode_t permissions = 0777;
 
 }  // namespace
 }  // namespace shmark::explorer
 
-// Outside of what counts as this program's code (source.h): a death inside is one in the caller's
+// Apart from what counts as this program's code (source.h): a death inside is one in the caller's
 // system call.
-extern "C" [[gnu::section("system_v_calls")]] int shmget(key_t key, size_t size,
-                                                         int flags) noexcept {
-  return shmark::explorer::make_noted(&shmark::explorer::notes::segments, key, flags, [=] {
-    return static_cast<int>(syscall(SYS_shmget, key, size, flags));
-  });
+#define SHMARK_OUTSIDE [[gnu::section("system_v_calls")]]
+
+namespace {
+
+// Whoever comes next of those who define them: a test that takes notes of its own, or the system.
+template <class Call>
+Call next_of(const char* name) noexcept {
+  return reinterpret_cast<Call>(dlsym(RTLD_NEXT, name));
 }
-extern "C" [[gnu::section("system_v_calls")]] int semget(key_t key, int count, int flags) noexcept {
-  return shmark::explorer::make_noted(&shmark::explorer::notes::semaphores, key, flags, [=] {
-    return static_cast<int>(syscall(SYS_semget, key, count, flags));
-  });
+const auto next_shmget = next_of<int (*)(key_t, std::size_t, int)>("shmget");
+const auto next_semget = next_of<int (*)(key_t, int, int)>("semget");
+
+// Nothing, if nothing is to be made, or no notes are kept.
+SHMARK_OUTSIDE std::atomic<key_t>* note(shmark::explorer::key_list shmark::explorer::notes::* list,
+                                        key_t key, int flags) noexcept {
+  using shmark::explorer::kept;
+  if (kept == nullptr || key == IPC_PRIVATE || (flags & IPC_CREAT) == 0) return nullptr;
+  return &(kept->*list).add(key);
+}
+SHMARK_OUTSIDE int settle(std::atomic<key_t>* noted, int id) noexcept {
+  if (id < 0 && noted != nullptr) noted->store(0);  // it is somebody else's
+  return id;
+}
+
+}  // namespace
+
+extern "C" SHMARK_OUTSIDE int shmget(key_t key, std::size_t size, int flags) noexcept {
+  auto* const noted = note(&shmark::explorer::notes::segments, key, flags);
+  return settle(noted, next_shmget(key, size, flags));
+}
+extern "C" SHMARK_OUTSIDE int semget(key_t key, int count, int flags) noexcept {
+  auto* const noted = note(&shmark::explorer::notes::semaphores, key, flags);
+  return settle(noted, next_semget(key, count, flags));
 }
 
 namespace shmark::explorer {
