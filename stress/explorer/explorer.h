@@ -45,7 +45,8 @@
 //   kill              SIGKILL at the point
 //   kill_in_recovery  after a death at each distinct crash state, what is left is copied; upon it
 //                     the next peer (who reads, writes, removes, makes anew) is recorded, and
-//                     killed at each of its distinct crash states; a third must get on
+//                     killed at each of its distinct crash states; a third must get on. So each
+//                     pair of a crash state and one of its recovery is died in once
 //   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
 //                     after SIGCONT, is noted, and that nobody takes what the stopped one holds
 //                     (L4)
@@ -70,6 +71,7 @@
 #include <expected>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -94,6 +96,24 @@ struct options {
   // How long a peer tries while the victim is stopped.
   std::chrono::nanoseconds probe = std::chrono::milliseconds(150);
   std::uint64_t findings_max = 5;  // after as many, an operation is given up
+  // After how long it is cut short. What is done until then is a sample: trials come in an order
+  // that is drawn by `seed`.
+  std::optional<std::chrono::nanoseconds> budget{};
+  std::uint64_t seed = 1;
+};
+
+// How much of an exploration was done.
+struct extent {
+  std::uint64_t trials = 0;
+  std::uint64_t trials_max = 0;  // that are to be made, as far as known
+  // Of recoveries, which begin with a crash state and one of those who come then: for how many of
+  // these it is known where one can die in them.
+  std::uint64_t beginnings = 0;
+  std::uint64_t beginnings_max = 0;
+  bool is_cut = false;  // the time was over before all of it was done
+
+  // Of the trials, 0 to 1; an estimate, where not all beginnings are known.
+  [[nodiscard]] double share() const noexcept;
 };
 
 struct counts {
@@ -129,17 +149,19 @@ struct access {
 struct outcome {
   std::string operation;
   counts seen;
+  extent done;
   bool interrupted = false;
   double elapsed_s = 0;
   std::vector<std::string> findings;
   std::vector<std::string> missed;  // the first points of those
   // Where victims were in the crash states that they died in: addresses of our own code, that of
-  // the caller for a library's.
-  std::set<std::uint64_t> died_at;
+  // the caller for a library's; and how often somebody died in one of these states.
+  std::map<std::uint64_t, std::uint64_t> died_at;
   // Where they were stopped, by what peers could do then; and how often.
   std::map<access, std::map<std::uint64_t, std::uint64_t>> stopped_at;
 
-  // failed: something was found; undecided: cut short, or points were missed; vacuous: nobody died.
+  // failed: something was found; undecided: cut short, by time too, or points were missed; vacuous:
+  // nobody died.
   [[nodiscard]] result::verdict_kind verdict() const noexcept;
 };
 
@@ -161,9 +183,22 @@ using progress_callback = std::function<void(const progress&)>;
 [[nodiscard]] std::string table_line(const outcome& done);
 // What peers could do while victims were stopped, by the function that these were in.
 [[nodiscard]] std::string stop_table(const std::vector<outcome>& all);
-// How many lines of the store's, the lock's and the segments' sources are covered by the crash
-// states that were died in, and which are not.
-[[nodiscard]] std::string lines_never_died_at(const std::vector<outcome>& all);
+// Of an outcome that was cut by time, a line that says how much is missing; empty, if nothing is.
+[[nodiscard]] std::string what_is_missing(const outcome& done);
+
+// Of a source file of lib: how often somebody died in a crash state that each line is a part of,
+// by the lines for which there is code.
+struct file_coverage {
+  std::string file;
+  std::map<int, std::uint64_t> deaths;
+
+  [[nodiscard]] std::size_t lines_died_at() const noexcept;
+  // "1 of 5; never: 3, 7-9; 1-9 times: 20".
+  [[nodiscard]] std::string text() const;
+};
+// Of all files that have such a line. Empty, if lines are not known (source.h).
+[[nodiscard]] std::vector<file_coverage> coverage_of(const std::vector<outcome>& all);
+[[nodiscard]] std::string coverage_table(const std::vector<file_coverage>& of);
 
 // The outcome as an entry of a result file: "Explore/operation:exclusive/fault:kill".
 [[nodiscard]] result::entry to_entry(const outcome& done, const options& how);

@@ -1,5 +1,5 @@
-// The explorer on what stands on System V segments and semaphores, and on bugs that were planted
-// there.
+// The explorer on what stands on System V segments and semaphores, on bugs that were planted there,
+// and within a time that does not suffice.
 
 #include <gtest/gtest.h>
 #include <sys/sem.h>
@@ -91,6 +91,7 @@ TEST(ExplorerOnSystemV, HasEveryOperationOnEveryBackend) {
 TEST(ExplorerOnSystemV, KillsAWriterThatNeedsANewSegment) {
   const auto done = explore(known("write_growing"), {});
   expect_passed(done);
+  EXPECT_EQ(done.done.share(), 1);
   EXPECT_FALSE(done.died_at.empty());
 }
 
@@ -109,6 +110,7 @@ TEST(ExplorerOnSystemV, KillsAgainInRecovery) {
   const auto done = explore(what, {.fault = fault_kind::kill_in_recovery});
   EXPECT_EQ(done.verdict(), verdict_kind::passed) << told(done);
   EXPECT_EQ(done.seen.of(sight::old_value), done.seen.deaths);
+  EXPECT_EQ(done.done.beginnings, done.done.beginnings_max);
 }
 
 TEST(ExplorerOnSystemV, StopsAWriter) {
@@ -211,6 +213,33 @@ TEST(ExplorerFindsOnSystemV, SemaphoresThatAreRecordedNowhere) {
       [](key_t of) { semctl(semget(of, 1, IPC_CREAT | IPC_EXCL | 0600), 0, IPC_RMID); }, key);
   expect_found(finding::leaked, explore(leaking, once));
   EXPECT_EQ(semget(key, 0, 0), -1) << "it has found them, and left them";
+}
+
+// Not enough time.
+
+TEST(ExplorerInTime, IsUndecidedAndSaysWhatIsMissing) {
+  for (const auto fault : {fault_kind::kill, fault_kind::kill_in_recovery}) {
+    const explorer::options how{.fault = fault, .budget = 1ms, .seed = 3};
+    const auto done = explore(known("write"), how);
+    EXPECT_EQ(done.verdict(), verdict_kind::undecided) << told(done);
+    EXPECT_LT(done.done.share(), 1);
+    EXPECT_TRUE(explorer::what_is_missing(done).contains("missing")) << what_is_missing(done);
+    EXPECT_TRUE(explorer::command_of("write", how).ends_with(" --seed=3"));
+  }
+}
+
+TEST(ExplorerInTime, IsCompleteWhereTheTimeSuffices) {
+  const auto done = explore(known("write"), {.budget = 1h});
+  expect_passed(done);
+  EXPECT_EQ(done.done.share(), 1);
+  EXPECT_EQ(explorer::what_is_missing(done), "");
+}
+
+TEST(ExplorerCoverage, NamesLinesByHowOftenOneDiedThere) {
+  const explorer::file_coverage of{.file = "lib/x.cc",
+                                   .deaths = {{1, 0}, {2, 0}, {3, 9}, {5, 0}, {7, 10}, {8, 1000}}};
+  EXPECT_EQ(of.text(), "   3 of    6; never: 1-2, 5; 1-9 times: 3; 10-99: 7; 1000 and more: 8");
+  EXPECT_TRUE(explorer::coverage_table({of}).contains("lib/x.cc"));
 }
 
 }  // namespace

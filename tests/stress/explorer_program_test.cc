@@ -55,12 +55,27 @@ TEST(ExplorerProgram, NamesTheOperationsOfABackend) {
   EXPECT_FALSE(contains(of_one.out, "write_growing")) << of_one.out;
 }
 
+TEST(ExplorerProgram, SaysWhatIsMissingWhenItsTimeIsOver) {
+  const folder at;
+  const auto done = run_explorer(at, {"--operation=write@sysv+sysv_semaphore", "--minutes=0.001",
+                                      "--seed=7", "--out=result.json"});
+  EXPECT_EQ(done.how, exited(0)) << "nothing was found: " << done.out << done.err;
+  EXPECT_TRUE(contains(done.out, "cut: write@sysv+sysv_semaphore")) << done.out;
+  const auto results = support::result_in(at.file("result.json"));
+  ASSERT_EQ(results.entries.size(), 1U);
+  ASSERT_TRUE(results.entries[0].stress);
+  EXPECT_EQ(results.entries[0].stress->verdict, result::verdict_kind::undecided);
+  EXPECT_EQ(results.entries[0].stress->seed, 7U);
+  EXPECT_LT(results.entries[0].counter("share"), 1);
+}
+
 TEST(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--operation=nope"}, "nope");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
   expect_complaint({"--out=", "--list"}, "--out");
   expect_complaint({"--backend=floppy"}, "floppy");
+  expect_complaint({"--minutes=0"}, "--minutes");
   expect_complaint({"--operation=exclusive", "--backend=sysv+robust_rw"}, "exclusive");
 }
 
