@@ -26,7 +26,6 @@
 namespace shmark::explorer {
 namespace {
 
-constexpr std::uint64_t explored_number = 7;
 constexpr int tries_max = 3;  // to bring a victim to a point
 constexpr int life_max = 60;  // times the patience of a peer, until a trial counts as stuck
 constexpr std::size_t points_max = std::size_t{1} << 22U;
@@ -50,6 +49,10 @@ class shared_memory {
   void* at_;
   std::size_t size_;
 };
+
+// Small (linked_scene.h), and not that of another exploration on this machine: System V's keys are
+// made of numbers alone.
+std::uint64_t explored_number() noexcept { return 1 + (unpredictable_number() & 0x3fffffff); }
 
 // The points of one run.
 struct recording {
@@ -154,7 +157,7 @@ class exploration {
       : what_(what),
         how_(how),
         tell_(tell),
-        key_{fmt::format("{}.explored", in.space().view()), explored_number},
+        key_{fmt::format("{}.explored", in.space().view()), explored_number()},
         prefix_(fmt::format("shmark.{}", key_.space.view())),
         begin_ns_(monotonic_ns()),
         until_(how.budget ? deadline::after(*how.budget) : deadline::never()),

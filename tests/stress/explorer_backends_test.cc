@@ -1,9 +1,12 @@
 // The explorer on what stands on System V segments and semaphores, on bugs that were planted there,
-// and within a time that does not suffice.
+// and within a time that does not suffice. That nothing is left is looked after by :main.
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -19,12 +22,15 @@
 #include "lib/base/random.h"
 #include "lib/crew/run.h"
 #include "lib/lock/sysv_semaphore.h"
+#include "lib/segment/posix.h"
 #include "lib/segment/sysv.h"
 #include "lib/store/layout.h"
 #include "lib/store/store.h"
 #include "stress/explorer/catalog.h"
 #include "stress/explorer/explorer.h"
 #include "stress/explorer/store_operations.h"
+#include "tests/support/child.h"
+#include "tests/support/shared.h"
 
 namespace shmark {
 namespace {
@@ -59,8 +65,6 @@ explorer::outcome explore(const operation& what, const explorer::options& how) {
   if (!in) throw std::runtime_error(in.error().message());
   const auto done = explorer::explore(what, how, *in, {});
   if (!done) throw std::runtime_error(done.error().message());
-  const segment_key explored{std::string(in->space().view()) + ".explored", 7};
-  EXPECT_EQ(shmget(sysv_segment::system_key(explored), 0, 0), -1) << "the store's segment is there";
   EXPECT_TRUE(in->objects().empty());
   return *done;
 }
@@ -117,6 +121,29 @@ TEST(ExplorerOnSystemV, StopsAWriter) {
   const auto done = explore(known("write"), {.fault = fault_kind::stop, .probe = 10ms});
   EXPECT_EQ(done.verdict(), verdict_kind::passed) << told(done);
   EXPECT_TRUE(done.stopped_at.contains({.probed = {2, 2, 2, 2}})) << "nobody is ever blocked";
+}
+
+key_t any_key() { return static_cast<key_t>(unpredictable_number() & 0x3fffffff) + 1; }
+
+// Who removes what is left is none of those who end with it.
+TEST(ExplorerOnSystemV, LeavesNothingWhenItIsKilled) {
+  const key_t key = any_key();
+  const support::shared<std::array<char, 128>> space;
+  auto killed = support::child::start([&] {
+    auto what = known("write");
+    what.prepare = [&space, key, whole = getpid()](const scene& in) {
+      std::ranges::copy(in.key.space.view(), space->begin());
+      EXPECT_GE(shmget(key, 100, IPC_CREAT | IPC_EXCL | 0600), 0);
+      kill(whole, SIGKILL);
+    };
+    static_cast<void>(explore(what, {}));
+  });
+  EXPECT_EQ(killed.wait(), support::killed_by(SIGKILL));
+  while (shmget(key, 0, 0) >= 0) sched_yield();
+  // Its run's objects are for the next run, as soon as all of its processes have ended.
+  const std::string_view explored(space->data());
+  const auto of_run = "shmark." + std::string(explored.substr(0, explored.rfind('.')));
+  while (!posix_segment::names(of_run).empty()) static_cast<void>(run::begin());
 }
 
 // Each of these has a planted bug.
@@ -196,8 +223,6 @@ operation write_by(std::function<void(key_t)> make, key_t key) {
   };
   return what;
 }
-key_t any_key() { return static_cast<key_t>(unpredictable_number() & 0x3fffffff) + 1; }
-
 TEST(ExplorerFindsOnSystemV, ASegmentThatIsRecordedNowhere) {
   const key_t key = any_key();
   const auto leaking = write_by(
