@@ -43,6 +43,7 @@ struct arguments {
   bool every = false;
   double minutes = 0;  // 0: as long as it takes
   std::uint64_t seed = 1;
+  std::uint64_t findings_max = explorer::options{}.findings_max;
   std::string out;
   bool lists = false;
 };
@@ -66,6 +67,10 @@ void declare(CLI::App& app, arguments& to) {
                  "stop after so many, which operations share fairly, and say what is missing")
       ->check(CLI::Range(0.001, 100'000.0));
   app.add_option("--seed", to.seed, "with --minutes: what draws the sample that is done")
+      ->capture_default_str();
+  app.add_option("--findings_max", to.findings_max,
+                 "after how many findings an operation is given up")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--out", to.out, "write the result file here, as JSON")
       ->check(shmark::flags::path());
@@ -206,7 +211,10 @@ int run(const arguments& asked) {
   time_table times(asked, operations);
   std::vector<explorer::outcome> deaths;
   for (const auto fault : faults_of(asked)) {
-    const explorer::options how{.fault = fault, .every = asked.every, .seed = asked.seed};
+    const explorer::options how{.fault = fault,
+                                .every = asked.every,
+                                .findings_max = asked.findings_max,
+                                .seed = asked.seed};
     auto outcomes = explore_all(operations, how, times, *owner, results);
     if (!outcomes) {
       owner->end();
