@@ -26,7 +26,7 @@ struct known_counter {
   std::string_view name;
   range within{};
 };
-constexpr std::array<known_counter, 55> known_counters{{
+constexpr std::array<known_counter, 56> known_counters{{
     {"ops_per_s"},
     {"jain", positive_share},
     {"min_max_ratio", share},
@@ -81,6 +81,7 @@ constexpr std::array<known_counter, 55> known_counters{{
     {"asleep"},
     {"missed"},
     {"absent"},
+    {"share", share},
     {"outcomes_old"},
     {"outcomes_new"},
     {"outcomes_told"},

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,10 +11,13 @@
 #include "lib/base/descriptor.h"
 #include "lib/base/hash.h"
 #include "lib/segment/posix.h"
+#include "lib/segment/sysv.h"
 #include "lib/store/layout.h"
 
 namespace shmark::explorer {
 namespace {
+
+constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
 
 // 0, if there is none.
 std::uint64_t word_of(const std::vector<std::byte>& bytes, std::size_t at) noexcept {
@@ -22,11 +26,37 @@ std::uint64_t word_of(const std::vector<std::byte>& bytes, std::size_t at) noexc
   return word;
 }
 
+// Asked after each instruction: std::ranges::equal would go byte by byte.
+bool is_same(std::span<const std::byte> one, std::span<const std::byte> other) noexcept {
+  return one.size() == other.size() &&
+         (one.empty() || std::memcmp(one.data(), other.data(), one.size()) == 0);
+}
+
+// Of bytes, which of their words differ from those that they had at `first`, or from 0.
+std::uint64_t shape_of(const std::vector<std::byte>& seen,
+                       const std::vector<std::byte>* first) noexcept {
+  std::uint64_t its = seen.size() * odd;
+  for (std::size_t at = 0; at < seen.size(); at += sizeof(std::uint64_t)) {
+    const std::uint64_t before = first != nullptr ? word_of(*first, at) : 0;
+    if (word_of(seen, at) != before) its = (its ^ at) * odd;
+  }
+  return its;
+}
+
+std::uint64_t hash_of(const std::vector<unsigned short>& values) noexcept {
+  std::uint64_t its = values.size() * odd;
+  for (const auto value : values) its = (its ^ value) * odd;
+  return its;
+}
+
 }  // namespace
 
-crash_state::crash_state(std::string prefix) : prefix_(std::move(prefix)) {
+crash_state::crash_state(std::string prefix, pid_t executed)
+    : prefix_(std::move(prefix)), executed_(executed) {
   look_for_objects();
   for (auto& [name, one] : objects_) one.first.assign(one.mapped.begin(), one.mapped.end());
+  read_mapped();
+  for (auto& [key, one] : segments_) one.first = one.now;
 }
 
 crash_state::~crash_state() {
@@ -71,18 +101,64 @@ void crash_state::look_for_objects() {
     if (!objects_.contains(name)) are_others_ = true;
     map(objects_[name], name);
   }
+  look_for_segments();
+  look_for_semaphores();
+}
+
+void crash_state::look_for_segments() {
+  const auto all = segments_made();
+  if (all.empty() && segments_.empty()) return;
+  const auto mappings = mappings_of_segments(executed_);
+  std::map<key_t, segment> found;
+  for (const auto& its : all) {
+    segment one{.its = its};
+    const auto known = segments_.find(its.key);
+    const bool is_known = known != segments_.end() && known->second.its.id == its.id;
+    if (is_known) one = std::move(known->second);
+    if (!is_known || one.its.mode != its.mode) are_others_ = true;
+    one.its = its;
+    const auto mapped = mappings.find(its.id);
+    one.mapped_at = mapped != mappings.end() ? mapped->second : 0;
+    if (one.mapped_at == 0) one.now = its.copy();
+    found.emplace(its.key, std::move(one));
+  }
+  if (found.size() != segments_.size()) are_others_ = true;
+  segments_ = std::move(found);
+}
+
+void crash_state::look_for_semaphores() {
+  decltype(semaphores_) found;
+  for (auto& one : semaphores_made()) found.emplace(one.key, std::move(one.values));
+  if (found != semaphores_) are_others_ = true;
+  semaphores_ = std::move(found);
+}
+
+void crash_state::read_mapped() {
+  std::vector<iovec> ours;
+  std::vector<iovec> theirs;
+  for (auto& [key, one] : segments_) {
+    if (one.mapped_at == 0) continue;
+    one.now.resize(one.its.size);
+    ours.push_back({.iov_base = one.now.data(), .iov_len = one.now.size()});
+    theirs.push_back(
+        {.iov_base = reinterpret_cast<void*>(one.mapped_at), .iov_len = one.now.size()});
+  }
+  if (ours.empty()) return;
+  process_vm_readv(executed_, ours.data(), ours.size(), theirs.data(), theirs.size(), 0);
 }
 
 bool crash_state::has_changed() {
   bool changed = are_others_;
   are_others_ = false;
   for (auto& [name, one] : objects_) {
-    if (one.seen.size() == one.mapped.size() &&
-        (one.mapped.empty() ||
-         std::memcmp(one.seen.data(), one.mapped.data(), one.mapped.size()) == 0)) {
-      continue;
-    }
+    if (is_same(one.seen, one.mapped)) continue;
     one.seen.assign(one.mapped.begin(), one.mapped.end());
+    changed = true;
+  }
+  read_mapped();
+  for (auto& [key, one] : segments_) {
+    if (is_same(one.seen, one.now)) continue;
+    one.seen = one.now;
     changed = true;
   }
   return changed;
@@ -91,24 +167,32 @@ bool crash_state::has_changed() {
 std::uint64_t crash_state::hash() const noexcept {
   std::uint64_t all = 0;
   for (const auto& [name, one] : objects_) {
-    constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
     all = (all ^ fnv1a(name)) * odd;
     all = (all ^ one.seen.size() ^ detail::checksum(one.seen)) * odd;
+  }
+  for (const auto& [key, one] : segments_) {
+    all = (all ^ static_cast<std::uint64_t>(key) ^ (std::uint64_t{one.its.mode} << 32U)) * odd;
+    all = (all ^ one.seen.size() ^ detail::checksum(one.seen)) * odd;
+  }
+  for (const auto& [key, values] : semaphores_) {
+    all = (all ^ static_cast<std::uint64_t>(key)) * odd;
+    all = (all ^ hash_of(values)) * odd;
   }
   return all;
 }
 
-std::uint64_t crash_state::shape(std::string_view main) const noexcept {
-  constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
-  std::uint64_t all = objects_.size();
+std::uint64_t crash_state::shape(const segment_key& main) const noexcept {
+  std::uint64_t all = objects_.size() + segments_.size() * odd;
+  const auto add = [&](std::uint64_t its) { all += its ^ (its >> 32U); };  // names are random
+  const auto text = main.text();
   for (const auto& [name, one] : objects_) {
-    std::uint64_t its = one.seen.size() * odd;
-    for (std::size_t at = 0; at < one.seen.size(); at += sizeof(std::uint64_t)) {
-      const std::uint64_t before = name == main ? word_of(one.first, at) : 0;
-      if (word_of(one.seen, at) != before) its = (its ^ at) * odd;
-    }
-    all += its ^ (its >> 32U);  // in whatever order: names are random
+    add(shape_of(one.seen, name == text.view() ? &one.first : nullptr));
   }
+  const key_t main_key = sysv_segment::system_key(main);
+  for (const auto& [key, one] : segments_) {
+    add(shape_of(one.seen, key == main_key ? &one.first : nullptr) ^ one.its.mode);
+  }
+  for (const auto& [key, values] : semaphores_) add(hash_of(values));
   return all;
 }
 

@@ -5,22 +5,27 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <new>
 #include <optional>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "lib/base/check.h"
+#include "lib/base/hash.h"
 #include "lib/base/interrupt.h"
+#include "lib/base/random.h"
 #include "stress/explorer/nursery.h"
 #include "stress/explorer/snapshot.h"
 #include "stress/explorer/source.h"
+#include "stress/explorer/system_v.h"
 #include "stress/explorer/trial.h"
 
 namespace shmark::explorer {
 namespace {
 
-constexpr std::uint64_t explored_number = 7;
 constexpr int tries_max = 3;  // to bring a victim to a point
 constexpr int life_max = 60;  // times the patience of a peer, until a trial counts as stuck
 constexpr std::size_t points_max = std::size_t{1} << 22U;
@@ -45,12 +50,45 @@ class shared_memory {
   std::size_t size_;
 };
 
+// Small (linked_scene.h), and not that of another exploration on this machine: System V's keys are
+// made of numbers alone.
+std::uint64_t explored_number() noexcept { return 1 + (unpredictable_number() & 0x3fffffff); }
+
 // The points of one run.
 struct recording {
   std::vector<point> points;
   std::optional<place_in_run> event;  // where it was raised
   std::size_t event_index = 0;
   std::uint64_t states = 0;
+};
+
+// Where a run has been in each of its crash states, and how often it was died in these.
+class places {
+ public:
+  explicit places(const recording& of) {
+    for (const auto& each : of.points) {
+      const std::pair here(each.state, each.ours);
+      if (all_.empty() || all_.back() != here) all_.push_back(here);
+    }
+    std::ranges::sort(all_);
+    const auto repeated = std::ranges::unique(all_);
+    all_.erase(repeated.begin(), repeated.end());
+    all_.shrink_to_fit();
+  }
+  void die_in(std::uint64_t state) { ++deaths_[state]; }
+  [[nodiscard]] bool was_died_in(std::uint64_t state) const { return deaths_.contains(state); }
+  // Adds the deaths by instruction.
+  void count(std::map<std::uint64_t, std::uint64_t>& into) const {
+    for (const auto& [state, ours] : all_) {
+      if (const auto found = deaths_.find(state); found != deaths_.end()) {
+        into[ours] += found->second;
+      }
+    }
+  }
+
+ private:
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> all_;  // a state, an instruction
+  std::unordered_map<std::uint64_t, std::uint64_t> deaths_;   // by states
 };
 
 // What was left when no process had it open: the objects, and what their processes had noted.
@@ -82,6 +120,22 @@ std::vector<target> targets_of(const recording& of, bool every) {
   return all;
 }
 
+// What a trial is to do.
+struct order {
+  task what{};
+  int variant = 0;
+  target to;
+  std::size_t recoverer = 0;  // which
+};
+
+// What recoveries begin with: what a death has left, and who comes then.
+struct beginning {
+  target after;
+  std::shared_ptr<const remains> left;
+  std::size_t recoverer;
+  places seen;
+};
+
 class exploration {
  public:
   static std::expected<outcome, error> carry_out(const operation& what, const options& how,
@@ -94,7 +148,7 @@ class exploration {
   exploration& operator=(const exploration&) = delete;
   ~exploration() {
     nursery_.reset();
-    remove_all();
+    remove_objects(prefix_);
   }
 
  private:
@@ -103,9 +157,11 @@ class exploration {
       : what_(what),
         how_(how),
         tell_(tell),
-        key_{fmt::format("{}.explored", in.space().view()), explored_number},
+        key_{fmt::format("{}.explored", in.space().view()), explored_number()},
         prefix_(fmt::format("shmark.{}", key_.space.view())),
         begin_ns_(monotonic_ns()),
+        until_(how.budget ? deadline::after(*how.budget) : deadline::never()),
+        random_(how.seed ^ fnv1a(what.name)),
         stage_memory_(sizeof(stage)),
         points_memory_(points_max * sizeof(point)),
         stage_(*new(stage_memory_.at()) stage) {
@@ -140,27 +196,10 @@ class exploration {
     return kill_in_recovery(recorded);
   }
 
-  void remove_all() {
-    if (what_.discard) what_.discard(scene(stage_.notes, key_, how_.patience, 0));
-    remove_objects(prefix_);
-  }
-
-  // What a trial is to do.
-  struct order {
-    task what{};
-    int variant = 0;
-    target to;
-    std::size_t recoverer = 0;  // which
-  };
   // Has a trial carried out that begins with what `from` left.
   std::expected<void, error> carry_out(const order& what, const remains& from) {
-    remove_all();
-    if (what_.discard && &from == &prepared_) {
-      SHMARK_RETURN_IF_ERROR(let_run({.what = task::prepare, .to = {}}, nothing_));
-      if (has_found() || is_over()) return {};
-    } else {
-      SHMARK_RETURN_IF_ERROR(from.objects.put_back());
-    }
+    remove_objects(prefix_);
+    SHMARK_RETURN_IF_ERROR(from.objects.put_back());
     return let_run(what, from);
   }
   std::expected<void, error> let_run(const order& what, const remains& from) {
@@ -206,8 +245,23 @@ class exploration {
   [[nodiscard]] bool has_found() const {
     return std::ranges::any_of(stage_.notes.found, [](const auto& n) { return n.load() != 0; });
   }
+  // Before each trial that is to come. After as much time as there was, the rest is left.
+  [[nodiscard]] bool must_stop() {
+    if (is_over()) return true;
+    if (until_.passed()) result_.done.is_cut = true;
+    return result_.done.is_cut;
+  }
   void told() {
-    if (tell_) tell_({.trials = trials_++, .trials_max = trials_max_});
+    if (tell_) tell_({.trials = result_.done.trials, .trials_max = result_.done.trials_max});
+    ++result_.done.trials;
+  }
+  // So that whatever part is done when the time is over is a sample.
+  template <class T>
+  void shuffle(std::vector<T>& all) {
+    if (!how_.budget) return;
+    for (std::size_t left = all.size(); left > 1; --left) {
+      std::swap(all[left - 1], all[random_.below(left)]);
+    }
   }
 
   // Adds what the processes of a trial have noted.
@@ -278,107 +332,142 @@ class exploration {
     return made;
   }
 
-  // Has a trial made in which a process is killed, or stopped, at a point, and takes its notes.
-  std::expected<void, error> fault_at(const order& what, const remains& from,
-                                      const std::string& after) {
+  // Has a trial made in which a process is killed, or stopped, at a point of the run that was
+  // `seen`, and takes its notes. `first`: the death that it comes after, if it does.
+  std::expected<void, error> fault_at(const order& what, const remains& from, places& seen,
+                                      const target* first = nullptr) {
     told();
     SHMARK_ASSIGN_OR_RETURN(const bool is_there, try_to(what, from));
     if (shmark::interrupted() != 0) return {};
+    const auto where = [&] {
+      return first == nullptr ? describe(what.to) : after(*first) + describe(what.to);
+    };
     if (!is_there && !has_found()) {
-      if (died_in_.contains(what.to.at.state)) {
+      if (seen.was_died_in(what.to.at.state)) {
         ++result_.seen.absent;
       } else {
-        note_missed(after + describe(what.to));
+        note_missed(where());
       }
       return {};
     }
-    take_notes(has_found() ? after + describe(what.to) : "", is_there);
-    if (is_there) died_in_.insert(what.to.at.state);
+    take_notes(has_found() ? where() : "", is_there);
+    if (is_there) seen.die_in(what.to.at.state);
     return {};
   }
-
-  // Notes where one may have been when one died in any of the crash states of this run that were
-  // died in.
-  void note_places(const recording& of) {
-    for (const auto& each : of.points) {
-      if (died_in_.contains(each.state)) result_.died_at.insert(each.ours);
-    }
-    died_in_.clear();
+  static std::string after(const target& first) {
+    return "recovery after " + describe(first) + ": ";
   }
 
   std::expected<void, error> kill_at_all(const recording& recorded) {
-    const auto all = targets_of(recorded, how_.every);
-    trials_max_ = all.size() + recorded.states * (static_cast<std::size_t>(what_.variants) - 1);
+    std::vector<order> all;
     int turn = 0;
-    for (const auto& each : all) {
+    for (const auto& each : targets_in_order(recorded)) {
       // In all ways where the crash state is new, in turn where it was met before.
       const int first = each.is_new ? 0 : turn++ % what_.variants;
       const int last = each.is_new ? what_.variants - 1 : first;
       for (int variant = first; variant <= last; ++variant) {
-        if (is_over()) break;
-        SHMARK_RETURN_IF_ERROR(fault_at({task::kill, variant, each}, prepared_, ""));
+        all.push_back({task::kill, variant, each});
       }
     }
-    note_places(recorded);
+    result_.done.trials_max = all.size();
+    places seen(recorded);
+    for (const auto& each : all) {
+      if (must_stop()) break;
+      SHMARK_RETURN_IF_ERROR(fault_at(each, prepared_, seen));
+    }
+    seen.count(result_.died_at);
     return {};
+  }
+  // Of those at which no state is new, whether they are met at all is judged by the others.
+  std::vector<target> targets_in_order(const recording& recorded) {
+    auto all = targets_of(recorded, how_.every);
+    shuffle(all);
+    if (how_.budget) std::ranges::stable_partition(all, &target::is_new);
+    return all;
   }
 
   std::expected<void, error> stop_at_all(const recording& recorded) {
-    const auto all = targets_of(recorded, how_.every);
-    trials_max_ = all.size();
+    auto all = targets_in_order(recorded);
+    std::erase_if(all, &target::inside);  // as before the system call
+    result_.done.trials_max = all.size();
+    places seen(recorded);
     for (const auto& each : all) {
-      if (is_over()) return {};
-      if (each.inside) continue;  // as before the system call
-      SHMARK_RETURN_IF_ERROR(fault_at({task::stop, 0, each}, prepared_, ""));
+      if (must_stop()) return {};
+      SHMARK_RETURN_IF_ERROR(fault_at({task::stop, 0, each}, prepared_, seen));
       if (stage_.is_there) ++result_.stopped_at[stage_.had][each.at.ours];
     }
     return {};
   }
 
+  // Without a budget, one beginning after the other. With one, as many as can be recorded in half
+  // the time, then pairs of any of these.
   std::expected<void, error> kill_in_recovery(const recording& recorded) {
     if (what_.recoverers.empty()) return {};
-    int turn = 0;
-    for (const auto& each : targets_of(recorded, false)) {
-      if (is_over()) return {};
+    auto firsts = targets_of(recorded, false);
+    shuffle(firsts);
+    result_.done.beginnings_max = firsts.size() * what_.recoverers.size();
+    const auto record_until = how_.budget ? deadline::after(*how_.budget / 2) : deadline::never();
+    for (const auto& each : firsts) {
+      if (must_stop()) break;
+      if (record_until.passed()) break;
       SHMARK_ASSIGN_OR_RETURN(const auto left, remains_after(each));
       if (!left) continue;
-      const auto after = "recovery after " + describe(each) + ": ";
       for (std::size_t recoverer = 0; recoverer < what_.recoverers.size(); ++recoverer) {
-        if (is_over()) return {};
-        SHMARK_RETURN_IF_ERROR(kill_recoverer(*left, recoverer, after, turn++));
+        if (must_stop()) break;
+        SHMARK_RETURN_IF_ERROR(record_recoverer({task::record_recovery, 0, each, recoverer}, left));
       }
+      if (!how_.budget) SHMARK_RETURN_IF_ERROR(die_at_pending());
     }
-    return {};
+    return die_at_pending();
   }
-  // What a death at a point leaves.
-  std::expected<std::optional<remains>, error> remains_after(const target& first) {
+  // What a death at a point leaves; nothing, if that is not to be had.
+  std::expected<std::shared_ptr<const remains>, error> remains_after(const target& first) {
     SHMARK_ASSIGN_OR_RETURN(const bool is_there,
                             try_to({.what = task::kill_and_leave, .to = first}, prepared_));
-    if (shmark::interrupted() != 0) return std::optional<remains>();
-    if (is_there && !has_found()) return what_remains();
+    if (shmark::interrupted() != 0) return nullptr;
+    if (is_there && !has_found()) {
+      SHMARK_ASSIGN_OR_RETURN(auto left, what_remains());
+      return std::make_shared<const remains>(std::move(left));
+    }
     if (!is_there && !has_found()) note_missed(describe(first) + ", and all recoveries from it");
     take_notes(has_found() ? describe(first) : "", false);
-    return std::optional<remains>();
+    return nullptr;
   }
-  // Records a recoverer, and has it killed at all of its points; in each way in which peers can
+  // Records a recoverer, who is to be killed at all of its points; in each way in which peers can
   // come after, in turn.
-  std::expected<void, error> kill_recoverer(const remains& left, std::size_t recoverer,
-                                            const std::string& after, int turn) {
-    SHMARK_RETURN_IF_ERROR(
-        carry_out({.what = task::record_recovery, .to = {}, .recoverer = recoverer}, left));
-    take_notes(has_found() ? after : "", false);
+  std::expected<void, error> record_recoverer(order what,
+                                              const std::shared_ptr<const remains>& left) {
+    const target first = std::exchange(what.to, {});
+    SHMARK_RETURN_IF_ERROR(carry_out(what, *left));
+    take_notes(has_found() ? after(first) : "", false);
+    ++result_.done.beginnings;
     if (!stage_.is_there) return {};
     const recording recorded = take_recording();
     count(recorded);
-    const auto deaths = targets_of(recorded, how_.every);
-    trials_max_ += deaths.size();
-    for (const auto& each : deaths) {
-      if (is_over()) break;
-      const int variant = turn++ % what_.variants;
-      SHMARK_RETURN_IF_ERROR(
-          fault_at({task::kill_recovery, variant, each, recoverer}, left, after));
+    what.what = task::kill_recovery;
+    for (const auto& each : targets_of(recorded, how_.every)) {
+      what.variant = turn_++ % what_.variants;
+      what.to = each;
+      pending_.emplace_back(beginnings_.size(), what);
     }
-    note_places(recorded);
+    beginnings_.push_back(
+        {.after = first, .left = left, .recoverer = what.recoverer, .seen = places(recorded)});
+    return {};
+  }
+  std::expected<void, error> die_at_pending() {
+    result_.done.trials_max += pending_.size();
+    shuffle(pending_);
+    for (const auto& [which, what] : pending_) {
+      if (must_stop()) break;
+      auto& from = beginnings_[which];
+      SHMARK_RETURN_IF_ERROR(fault_at(what, *from.left, from.seen, &from.after));
+    }
+    for (const auto& each : beginnings_) each.seen.count(result_.died_at);
+    if (result_.done.beginnings < result_.done.beginnings_max && how_.budget && !is_over()) {
+      result_.done.is_cut = true;
+    }
+    pending_.clear();
+    beginnings_.clear();
     return {};
   }
 
@@ -388,6 +477,9 @@ class exploration {
   segment_key key_;
   std::string prefix_;
   std::int64_t begin_ns_;
+  deadline until_;
+  random_source random_;
+  system_v_notes made_;
   shared_memory stage_memory_;
   shared_memory points_memory_;
   stage& stage_;
@@ -395,9 +487,10 @@ class exploration {
   const remains nothing_{};
   remains prepared_;
   outcome result_;
-  std::unordered_set<std::uint64_t> died_in_;  // crash states, of the run that is being explored
-  std::uint64_t trials_ = 0;
-  std::uint64_t trials_max_ = 0;
+  int turn_ = 0;
+  std::vector<beginning> beginnings_;
+  // Deaths in recovery that are to come, and which beginning each is of.
+  std::vector<std::pair<std::size_t, order>> pending_;
 };
 
 }  // namespace
@@ -417,8 +510,15 @@ std::string_view name_of(fault_kind fault) noexcept {
 result::verdict_kind outcome::verdict() const noexcept {
   using enum result::verdict_kind;
   if (!seen.faultless()) return failed;
-  if (interrupted || seen.missed != 0) return undecided;
+  if (interrupted || done.is_cut || seen.missed != 0) return undecided;
   return seen.deaths == 0 ? vacuous : passed;
+}
+
+double extent::share() const noexcept {
+  double all = static_cast<double>(trials_max);
+  if (beginnings != 0) all *= static_cast<double>(beginnings_max) / static_cast<double>(beginnings);
+  if (all > 0) return static_cast<double>(trials) / all;
+  return is_cut ? 0 : 1;
 }
 
 std::expected<outcome, error> explore(const operation& what, const options& how, const run& in,

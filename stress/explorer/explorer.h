@@ -13,10 +13,11 @@
 //   point        an instruction of that run: the victim has executed all before it, and none after.
 //                Named by its address and by how often the victim has come to it, so that another
 //                run of the same operation can be brought there at full speed (breakpoints)
-//   crash state  all that a death leaves: the bytes of all objects of the lock or store, the
-//                robust list that the kernel walks, what else it keeps and undoes (descriptors,
-//                locks on files, semaphores: another state after each system call that may change
-//                these), and what the victim had noted of its progress
+//   crash state  all that a death leaves: the bytes of all objects and System V segments of the
+//                lock or store, the values of its semaphores, the robust list that the kernel
+//                walks, what else it keeps and undoes (descriptors, locks on files, what is to be
+//                undone of semaphores: another state after each system call that may change these),
+//                and what the victim had noted of its progress
 //   trial        one life of a lock or store: made, a victim brought to a point, the fault, and
 //                peers that must get on; then nothing may be left
 //
@@ -44,7 +45,8 @@
 //   kill              SIGKILL at the point
 //   kill_in_recovery  after a death at each distinct crash state, what is left is copied; upon it
 //                     the next peer (who reads, writes, removes, makes anew) is recorded, and
-//                     killed at each of its distinct crash states; a third must get on
+//                     killed at each of its distinct crash states; a third must get on. So each
+//                     pair of a crash state and one of its recovery is died in once
 //   stop              SIGSTOP at the point: who can get what meanwhile, and that everything goes on
 //                     after SIGCONT, is noted, and that nobody takes what the stopped one holds
 //                     (L4)
@@ -52,7 +54,8 @@
 // What it does not see: deaths inside of a system call that does not wait (the kernel changes what
 // it changes before SIGKILL is looked at, as far as the calls used here go); reordering of memory
 // accesses, as a process's stores are seen in order by x86-64's other processors and by the kernel;
-// victims with more than one thread; objects that are not in /dev/shm.
+// victims with more than one thread; memory that is neither in /dev/shm nor in a System V segment
+// with a key.
 //
 // Process and thread safety: for the run's thread, once at a time; all else happens in forked
 // processes, which end with it. After Ctrl-C (see lib/base/interrupt.h) it ends early. x86-64 only.
@@ -68,6 +71,7 @@
 #include <expected>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -92,6 +96,24 @@ struct options {
   // How long a peer tries while the victim is stopped.
   std::chrono::nanoseconds probe = std::chrono::milliseconds(150);
   std::uint64_t findings_max = 5;  // after as many, an operation is given up
+  // After how long it is cut short. What is done until then is a sample: trials come in an order
+  // that is drawn by `seed`.
+  std::optional<std::chrono::nanoseconds> budget{};
+  std::uint64_t seed = 1;
+};
+
+// How much of an exploration was done.
+struct extent {
+  std::uint64_t trials = 0;
+  std::uint64_t trials_max = 0;  // that are to be made, as far as known
+  // Of recoveries, which begin with a crash state and one of those who come then: for how many of
+  // these it is known where one can die in them.
+  std::uint64_t beginnings = 0;
+  std::uint64_t beginnings_max = 0;
+  bool is_cut = false;  // the time was over before all of it was done
+
+  // Of the trials, 0 to 1; an estimate, where not all beginnings are known.
+  [[nodiscard]] double share() const noexcept;
 };
 
 struct counts {
@@ -127,17 +149,19 @@ struct access {
 struct outcome {
   std::string operation;
   counts seen;
+  extent done;
   bool interrupted = false;
   double elapsed_s = 0;
   std::vector<std::string> findings;
   std::vector<std::string> missed;  // the first points of those
   // Where victims were in the crash states that they died in: addresses of our own code, that of
-  // the caller for a library's.
-  std::set<std::uint64_t> died_at;
+  // the caller for a library's; and how often somebody died in one of these states.
+  std::map<std::uint64_t, std::uint64_t> died_at;
   // Where they were stopped, by what peers could do then; and how often.
   std::map<access, std::map<std::uint64_t, std::uint64_t>> stopped_at;
 
-  // failed: something was found; undecided: cut short, or points were missed; vacuous: nobody died.
+  // failed: something was found; undecided: cut short, by time too, or points were missed; vacuous:
+  // nobody died.
   [[nodiscard]] result::verdict_kind verdict() const noexcept;
 };
 
@@ -159,9 +183,22 @@ using progress_callback = std::function<void(const progress&)>;
 [[nodiscard]] std::string table_line(const outcome& done);
 // What peers could do while victims were stopped, by the function that these were in.
 [[nodiscard]] std::string stop_table(const std::vector<outcome>& all);
-// How many lines of the store's, the lock's and the segments' sources are covered by the crash
-// states that were died in, and which are not.
-[[nodiscard]] std::string lines_never_died_at(const std::vector<outcome>& all);
+// Of an outcome that was cut by time, a line that says how much is missing; empty, if nothing is.
+[[nodiscard]] std::string what_is_missing(const outcome& done);
+
+// Of a source file of lib: how often somebody died in a crash state that each line is a part of,
+// by the lines for which there is code.
+struct file_coverage {
+  std::string file;
+  std::map<int, std::uint64_t> deaths;
+
+  [[nodiscard]] std::size_t lines_died_at() const noexcept;
+  // "1 of 5; never: 3, 7-9; 1-9 times: 20".
+  [[nodiscard]] std::string text() const;
+};
+// Of all files that have such a line. Empty, if lines are not known (source.h).
+[[nodiscard]] std::vector<file_coverage> coverage_of(const std::vector<outcome>& all);
+[[nodiscard]] std::string coverage_table(const std::vector<file_coverage>& of);
 
 // The outcome as an entry of a result file: "Explore/operation:exclusive/fault:kill".
 [[nodiscard]] result::entry to_entry(const outcome& done, const options& how);

@@ -172,13 +172,6 @@ class lock_scene {
     static_cast<void>(segment.unlink());
   }
 
-  // Of a lock that is still there.
-  static void discard(const scene& in) {
-    auto segment = posix_segment::attach(in.key);
-    if (!segment || segment->bytes().size() < sizeof(world)) return;
-    L::destroy(std::launder(reinterpret_cast<world*>(segment->bytes().data()))->state);
-  }
-
   // What can be had while the victim is stopped.
   static void probe(const scene& in) {
     lock_scene own(in);

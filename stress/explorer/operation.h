@@ -15,13 +15,9 @@
 //                 own, killed as well
 //     check       by `variant`: a peer that must get on, and says what it saw
 //     worker      if any, two at once: peers that change what is guarded. One of them is the
-//     process
-//                 that has checked
+//                 process that has checked
 //     finish      if any: removes all; nothing may be left then
 //     prober      when the victim is stopped: what a peer can get meanwhile
-//     discard     if any: removes what has a place in the system besides the objects that are
-//     copied
-//                 (semaphores of System V). Everything is then made anew for each trial
 //
 // Bystander and victim meet by steps: the victim reaches `warm` before the bystander may hold, one
 // of them `ready` when it holds, and the bystander `about_to_wait` before a call that sleeps; it
@@ -53,7 +49,6 @@ struct operation {
   body worker = {};
   body finish = {};
   body prober = {};
-  body discard = {};
   bool has_event = false;
   // Its objects hold what differs from run to run, such as bytes that nobody has set: a victim is
   // where it is wanted if it is at that instruction for that many a time.

@@ -4,7 +4,6 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "lib/subject/locks.h"
 #include "lib/subject/stores.h"
@@ -27,9 +26,6 @@ surveyed survey_of_lock() {
   std::erase_if(made.operations, [](const operation& each) {
     return std::ranges::find(of_locks, each.name) == of_locks.end();
   });
-  if constexpr (std::is_same_v<L, sysv_semaphore>) {
-    for (auto& each : made.operations) each.discard = lock_scene<L>::discard;
-  }
   return made;
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,6 +36,8 @@ std::expected<snapshot, error> snapshot::of(const std::string& prefix) {
     SHMARK_ASSIGN_OR_RETURN(auto one, copy_of(name));
     all.objects_.push_back(std::move(one));
   }
+  for (const auto& one : segments_made()) all.segments_.push_back({one, one.copy()});
+  all.semaphores_ = semaphores_made();
   return all;
 }
 
@@ -56,7 +59,26 @@ auto snapshot::copy_of(const std::string& name) -> std::expected<object, error> 
 
 std::expected<void, error> snapshot::put_back() const {
   for (const auto& one : objects_) SHMARK_RETURN_IF_ERROR(make(one));
-  return {};
+  for (const auto& one : semaphores_) SHMARK_RETURN_IF_ERROR(make_again(one));
+  return make_segments();
+}
+
+std::expected<void, error> snapshot::make_segments() const {
+  if (segments_.empty()) return {};
+  const pid_t maker = fork();
+  if (maker < 0) return system_failure(errno, "start", "a process of an exploration");
+  if (maker == 0) {
+    for (const auto& one : segments_) {
+      if (auto made = make_again(one.its, one.bytes); !made) _exit(made.error().sys_errno);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  while (waitpid(maker, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status == 0) return {};
+  return system_failure(WIFEXITED(status) ? WEXITSTATUS(status) : EINTR, "make again",
+                        "System V segments");
 }
 
 std::expected<void, error> snapshot::make(const object& one) {
@@ -71,6 +93,7 @@ std::expected<void, error> snapshot::make(const object& one) {
 
 void remove_objects(const std::string& prefix) noexcept {
   for (const auto& name : posix_segment::names(prefix)) shm_unlink(("/" + name).c_str());
+  remove_system_v();
 }
 
 }  // namespace shmark::explorer

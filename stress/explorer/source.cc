@@ -201,17 +201,24 @@ bool is_our_code(std::uint64_t address) {
   return address >= ours.begin && address < ours.end;
 }
 
-std::set<source_line> lines_with_code(std::span<const std::string_view> files) {
+std::set<source_line> lines_with_code(std::string_view folder) {
   std::set<source_line> all;
   std::istringstream table(output_of({"objdump", "-w", "--dwarf=decodedline", our_path()}, ""));
-  // Rows: the file's name, the line's number, the address, and more.
+  // "lib/store/store.h:", then rows: the file's name, the line's number, the address, and more.
+  std::string file;
   for (std::string row; std::getline(table, row);) {
+    constexpr std::string_view unit = "CU: ";
+    if (row.ends_with(':')) {
+      const auto from = row.starts_with(unit) ? unit.size() : 0;
+      file = in_workspace(std::string_view(row).substr(from, row.size() - from - 1));
+      continue;
+    }
+    if (!file.starts_with(folder)) continue;
     std::istringstream columns(row);
     std::string name;
     int number = 0;
     if (!(columns >> name >> number) || number <= 0) continue;
-    const auto known = std::ranges::find(files, name, base_name);
-    if (known != files.end()) all.insert({std::string(*known), number});
+    if (name == base_name(file)) all.insert({file, number});
   }
   return all;
 }

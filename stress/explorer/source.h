@@ -48,7 +48,7 @@ class sources {
 // Whether an address is one of this program itself, and not of a library.
 [[nodiscard]] bool is_our_code(std::uint64_t address);
 
-// All lines of a file for which this program has instructions.
-[[nodiscard]] std::set<source_line> lines_with_code(std::span<const std::string_view> files);
+// All lines of files in a folder ("lib/") for which this program has instructions.
+[[nodiscard]] std::set<source_line> lines_with_code(std::string_view folder);
 
 }  // namespace shmark::explorer

@@ -13,6 +13,7 @@
 #include "lib/base/interrupt.h"
 #include "lib/segment/posix.h"
 #include "stress/explorer/source.h"
+#include "stress/explorer/system_v.h"
 
 namespace shmark::explorer {
 namespace {
@@ -179,7 +180,7 @@ class trial {
               std::span<point> points);
   // Brings it to the point that was asked for; false if it does not get there.
   bool bring(tracee& who, const std::atomic<phase>& its_phase) {
-    crash_state bytes(prefix_);
+    crash_state bytes(prefix_, who.pid());
     const target& to = stage_.to;
     const motion came = who.go(to.at.where, to.event, [this] { raise_event(); }, scene_.soon());
     if (came != motion::stands || !is_as_recorded(who, its_phase, bytes)) return false;
@@ -202,8 +203,7 @@ class trial {
   [[nodiscard]] std::uint64_t shape_of(phase its, const tracee::robust_list& list,
                                        const crash_state& bytes) const {
     constexpr std::uint64_t odd = 0x9E3779B97F4A7C15u;
-    const std::uint64_t alike =
-        what_.bystander || what_.is_noisy ? 0 : bytes.shape(scene_.key.text().view());
+    const std::uint64_t alike = what_.bystander || what_.is_noisy ? 0 : bytes.shape(scene_.key);
     return ((alike ^ static_cast<std::uint64_t>(its)) * odd ^ list.first) * odd ^ list.pending;
   }
 
@@ -226,6 +226,12 @@ class trial {
     if (!good || interrupted() != 0) return {};
     for (const auto& name : posix_segment::names(prefix_)) {
       scene_.fail(finding::leaked, "left behind: " + name);
+    }
+    for (const auto& one : segments_made()) {
+      scene_.fail(finding::leaked, fmt::format("left behind: System V segment {:#x}", one.key));
+    }
+    for (const auto& one : semaphores_made()) {
+      scene_.fail(finding::leaked, fmt::format("left behind: System V semaphores {:#x}", one.key));
     }
     return {};
   }
@@ -363,7 +369,7 @@ class trial {
 bool trial::record(tracee& who, const std::atomic<phase>& its_phase, bool has_event,
                    std::span<point> points) {
   const same_processor together(who.pid());
-  crash_state bytes(prefix_);
+  crash_state bytes(prefix_, who.pid());
   std::unordered_map<std::uint64_t, std::uint32_t> arrivals;
   tracee::robust_list robust{};
   std::uint64_t kernel_changes = 0;

@@ -43,11 +43,40 @@ TEST(ExplorerProgram, NamesItsOperationsAndFlags) {
   EXPECT_TRUE(contains(help.out, "--operation") && contains(help.out, "--every")) << help.out;
 }
 
+TEST(ExplorerProgram, NamesTheOperationsOfABackend) {
+  const folder at;
+  const auto on_one = run_explorer(at, {"--list", "--backend=sysv+sysv_semaphore"});
+  EXPECT_EQ(on_one.how, exited(0));
+  EXPECT_TRUE(contains(on_one.out, "write@sysv+sysv_semaphore ")) << on_one.out;
+  const auto of_one = run_explorer(at, {"--list", "--backend=all", "--operation=write"});
+  for (const char* name : {"write ", "write@posix+sysv_semaphore ", "write@sysv+robust_rw "}) {
+    EXPECT_TRUE(contains(of_one.out, name)) << of_one.out;
+  }
+  EXPECT_FALSE(contains(of_one.out, "write_growing")) << of_one.out;
+}
+
+TEST(ExplorerProgram, SaysWhatIsMissingWhenItsTimeIsOver) {
+  const folder at;
+  const auto done = run_explorer(at, {"--operation=write@sysv+sysv_semaphore", "--minutes=0.001",
+                                      "--seed=7", "--out=result.json"});
+  EXPECT_EQ(done.how, exited(0)) << "nothing was found: " << done.out << done.err;
+  EXPECT_TRUE(contains(done.out, "cut: write@sysv+sysv_semaphore")) << done.out;
+  const auto results = support::result_in(at.file("result.json"));
+  ASSERT_EQ(results.entries.size(), 1U);
+  ASSERT_TRUE(results.entries[0].stress);
+  EXPECT_EQ(results.entries[0].stress->verdict, result::verdict_kind::undecided);
+  EXPECT_EQ(results.entries[0].stress->seed, 7U);
+  EXPECT_LT(results.entries[0].counter("share"), 1);
+}
+
 TEST(ExplorerProgram, EndsWith2AndAMessageOnBadInput) {
   expect_complaint({"--frobnicate"}, "--frobnicate");
   expect_complaint({"--operation=nope"}, "nope");
   expect_complaint({"--out=/no/such/folder/x.json"}, "/no/such/folder");
   expect_complaint({"--out=", "--list"}, "--out");
+  expect_complaint({"--backend=floppy"}, "floppy");
+  expect_complaint({"--minutes=0"}, "--minutes");
+  expect_complaint({"--operation=exclusive", "--backend=sysv+robust_rw"}, "exclusive");
 }
 
 TEST(ExplorerProgram, SaysWhatHappenedAndHowToRepeatIt) {

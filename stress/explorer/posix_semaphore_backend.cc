@@ -1,0 +1,11 @@
+#include "stress/explorer/backend_operations.h"
+
+namespace shmark::explorer {
+
+std::vector<operation> posix_semaphore_operations() {
+  std::vector<operation> made;
+  add_backend_operations<posix_semaphore_backend>(made);
+  return made;
+}
+
+}  // namespace shmark::explorer

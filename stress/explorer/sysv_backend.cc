@@ -1,0 +1,11 @@
+#include "stress/explorer/backend_operations.h"
+
+namespace shmark::explorer {
+
+std::vector<operation> sysv_operations() {
+  std::vector<operation> made;
+  add_backend_operations<sysv_backend>(made);
+  return made;
+}
+
+}  // namespace shmark::explorer
