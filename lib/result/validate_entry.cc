@@ -26,7 +26,7 @@ struct known_counter {
   std::string_view name;
   range within{};
 };
-constexpr std::array<known_counter, 56> known_counters{{
+constexpr std::array<known_counter, 57> known_counters{{
     {"ops_per_s"},
     {"jain", positive_share},
     {"min_max_ratio", share},
