@@ -17,7 +17,8 @@ const options big{.workers = 16, .seconds = 60, .seed = 5, .stop_gap_ms = 3, .si
 template <class Predicate>
 attempt failing_where(Predicate fails, std::uint64_t counts::* damage = &counts::lost) {
   return [=](const options& tried) -> std::expected<outcome, error> {
-    outcome done{.elapsed_s = 0.01};
+    outcome done;
+    done.elapsed_s = 0.01;
     done.seen.reads = 10;
     done.seen.overlapped = 5;
     done.seen.kills_in_operation = 1;
