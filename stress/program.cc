@@ -83,6 +83,7 @@ void declare(CLI::App& app, arguments& to) {
       ->check(shmark::flags::path());
   app.add_flag("--list", to.lists, "name the scenarios and locks, and run nothing");
   app.footer(
+      "The history that a failing run leaves is drawn by bazel run //reports:lanes.\n"
       "Exit status: 0 passed; 1 failed, undecided (cut short), or vacuous (no fault landed inside\n"
       "an operation, or no two operations overlapped, as with one worker); 2 unusable input;\n"
       "130 after Ctrl-C.");

@@ -34,10 +34,7 @@ std::filesystem::path history_path(const options& chosen) {
 std::string keep(const history& all, const options& chosen) {
   const auto path = history_path(chosen);
   const auto saved = save(all, path);
-  if (!saved) return saved.error().message();
-  return fmt::format(
-      "its history: {0} (bazel run //reports:lanes -- {0} --out=lanes.html draws it)",
-      path.native());
+  return saved ? "its history: " + path.native() : saved.error().message();
 }
 
 void add(const supervision& round, supervision& to) {

@@ -186,7 +186,7 @@ TEST_F(MergeProgram, EndsWith2AndAMessageOnBadInput) {
   save("cut.json", std::string(R"({"context": {)"));
   expect_complaint({}, {"RESULT is required"});
   expect_complaint({"s.json", "s.json"}, {"s.json", "give each file once"});
-  expect_complaint({base_}, {base_, "it is of no stress run"});
+  expect_complaint({base_}, {"base.json", "it is of no stress run"});
   expect_complaint({"s.json", "cut.json"}, {"cut.json"});
   expect_complaint({"s.json", "/no/such.json"}, {"/no/such.json"});
   expect_complaint({"s.json", "--out=s.json"}, {"s.json", "give another name"});
